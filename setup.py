@@ -1,0 +1,87 @@
+"""Installation of burn_tf and zoo. The version stands in burn_tf/__init__.py alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+# larq-compute-engine publishes wheels for these machines only, and no source distribution.
+LCE_WHEELS = (
+    "python_version < '3.13' and ("
+    "(sys_platform == 'linux' and platform_machine == 'x86_64')"
+    " or sys_platform == 'darwin'"
+    " or (sys_platform == 'win32' and platform_machine == 'AMD64'))"
+)
+
+INSTALL_REQUIRES = [
+    "absl-py>=2.1",
+    "keras-cv>=0.9,<0.10",
+    "larq>=0.14,<0.15",
+    f"larq-compute-engine>=0.16,<0.17; {LCE_WHEELS}",
+    "numpy>=1.26,<2",
+    "pillow>=10",
+    "scikit-learn>=1.5",
+    "tensorflow>=2.21,<2.22",
+    "tensorflow-datasets>=4.9.10",
+    "tf-keras>=2.21,<2.22",
+]
+
+EXTRAS_REQUIRE = {
+    # Everything that `make test`, `make lint`, `make types` and `make wheel` run.
+    "dev": [
+        "hypothesis>=6.100",
+        "mypy>=1.11",
+        "pytest>=8",
+        "pytest-xdist>=3.6",
+        "ruff>=0.6",
+        "setuptools>=68",
+        "wheel>=0.43",
+    ],
+    # The reference side of benchmarks/: nothing in the library imports it.
+    "torch": ["torch>=2.4"],
+}
+
+
+def read_version() -> str:
+    """The version that burn_tf/__init__.py states, read without importing it."""
+    text = (ROOT / "burn_tf" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError('burn_tf/__init__.py has no line __version__ = "..."')
+    return found.group(1)
+
+
+def read_readme() -> str:
+    """The long description."""
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.is_file() else ""
+
+
+setup(
+    name="burn_tf",
+    version=read_version(),
+    description="Binary neural networks that learn without labels, in Keras and Larq",
+    long_description=read_readme(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["burn_tf", "burn_tf.*", "zoo", "zoo.*"]),
+    py_modules=["burn_tf_launcher"],
+    package_data={"burn_tf": ["py.typed"], "zoo": ["py.typed"]},
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={"console_scripts": ["burn-tf = burn_tf_launcher:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
