@@ -1,0 +1,41 @@
+"""What a loss needs to know of `tf.distribute`: how many replicas there are, and their tensors.
+
+Every function is the identity outside a strategy, so that code reads the same on one device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def num_replicas() -> int:
+    """Replicas that share each training step (1 outside a strategy)."""
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def _replica_context() -> Any:
+    return tf.distribute.get_replica_context() if num_replicas() > 1 else None
+
+
+def all_gather(tensor: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """Concatenate a tensor over all replicas along `axis`; gradients flow back to each owner.
+
+    When every replica computes the same loss from the gathered tensor and divides it by
+    `num_replicas()`, the gradient that reaches each slice is that of the global loss.
+    """
+    context = _replica_context()
+    return tensor if context is None else context.all_gather(tensor, axis=axis)
+
+
+def all_reduce_sum(tensor: tf.Tensor) -> tf.Tensor:
+    """Sum a tensor over all replicas."""
+    context = _replica_context()
+    return tensor if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def all_reduce_mean(tensor: tf.Tensor) -> tf.Tensor:
+    """Average a tensor over all replicas."""
+    context = _replica_context()
+    return tensor if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, tensor)

@@ -1,0 +1,36 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from burn_tf._files import atomic_path, atomic_write
+
+
+def test_writes_text_and_bytes(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "sub" / "a.txt", "grün")
+    atomic_write(tmp_path / "b.bin", b"\x00\x01")
+    assert (tmp_path / "sub" / "a.txt").read_bytes() == "grün".encode()
+    assert (tmp_path / "b.bin").read_bytes() == b"\x00\x01"
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(OSError, match="disk full"), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise OSError("disk full")
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
