@@ -1,0 +1,21 @@
+"""Sources of images, augmentation policies, and the views that methods train on."""
+
+from __future__ import annotations
+
+from burn_tf.data.evaluation_views import eval_dataset
+from burn_tf.data.policies import POLICIES, Policy, get_policy
+from burn_tf.data.preprocessing import preprocess_input
+from burn_tf.data.sources import Source, load_source
+from burn_tf.data.views import steps_per_epoch, views_dataset
+
+__all__ = [
+    "POLICIES",
+    "Policy",
+    "Source",
+    "eval_dataset",
+    "get_policy",
+    "load_source",
+    "preprocess_input",
+    "steps_per_epoch",
+    "views_dataset",
+]

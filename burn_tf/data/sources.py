@@ -1,0 +1,244 @@
+"""Where images come from: `load_source` turns one string into a `Source`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from burn_tf._checks import UserError, check_choice
+from burn_tf.data import files, folders, images
+
+SPLITS = ("train", "test", "all")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Images of one split: in memory, as encoded bytes, or as files.
+
+    Args:
+        name: what the user asked for.
+        split: "train", "test" or "all".
+        labels: int64 [N], or None.
+        class_names: name of each label, or None.
+        fingerprint: hex digest that changes when the images, their order or their labels do.
+        skipped: (path, reason) of files that could not be read.
+        array: uint8 [N, H, W, 3], when all images are equally large and fit in memory.
+        paths: N files, otherwise.
+        kinds: int32 [N], what decodes each of `paths` or `encoded`.
+        encoded: N images as the bytes of an image file, otherwise.
+
+    Example:
+        >>> import burn_tf
+        >>> source = burn_tf.data.load_source("synthetic:6")
+        >>> source.num_images, source.image(0).shape, source.image(0).dtype.name
+        (4, (32, 32, 3), 'uint8')
+
+    Source: none.
+    Departs from source: none.
+    """
+
+    name: str
+    split: str
+    labels: np.ndarray | None
+    class_names: tuple[str, ...] | None
+    fingerprint: str
+    skipped: tuple[tuple[str, str], ...] = ()
+    array: np.ndarray | None = None
+    paths: tuple[str, ...] = ()
+    kinds: np.ndarray | None = None
+    encoded: tuple[bytes, ...] = ()
+
+    @property
+    def num_images(self) -> int:
+        """Number of images that can be read."""
+        return len(self.array) if self.array is not None else len(self.paths) or len(self.encoded)
+
+    def image(self, index: int) -> np.ndarray:
+        """uint8 [H, W, 3], RGB."""
+        if self.array is not None:
+            return self.array[index]
+        if self.encoded:
+            return images.decode(self.encoded[index])
+        with open(self.paths[index], "rb") as file:
+            return images.decode(file.read())
+
+    @functools.cached_property
+    def pixels(self) -> tf.Tensor:
+        """`array` as a tensor in main memory, made once for all data sets that read it."""
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant(self.array)
+
+    @functools.cached_property
+    def label_tensor(self) -> tf.Tensor:
+        """int64 [N]; -1 where there are no labels."""
+        labels = np.full(self.num_images, -1, np.int64) if self.labels is None else self.labels
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant(labels)
+
+    def loader(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """A graph function: int64 index -> uint8 [H, W, 3]; of an array, [B] -> [B, H, W, 3]."""
+        if self.array is not None:
+            pixels = self.pixels
+            return lambda index: tf.gather(pixels, index)
+        with tf.init_scope(), tf.device("CPU:0"):
+            kinds = tf.constant(self.kinds, tf.int32)
+            stored = tf.constant(self.encoded or self.paths, tf.string)
+        plain = bool(np.all(self.kinds == images.PLAIN))
+
+        def load(index: tf.Tensor) -> tf.Tensor:
+            data = tf.gather(stored, index)
+            data = data if self.encoded else tf.io.read_file(data)
+            return images.decode_tensor(data, None if plain else tf.gather(kinds, index))
+
+        return load
+
+    @classmethod
+    def from_array(
+        cls,
+        array: np.ndarray,
+        labels: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+        *,
+        name: str = "array",
+        split: str = "train",
+    ) -> Source:
+        """A source of equally large images in memory.
+
+        Args:
+            array: uint8 [N, H, W, 3] or [N, H, W], N >= 1.
+            labels: integers [N], or None.
+            class_names: name of each label, or None.
+            name: what results call the source.
+            split: "train", "test" or "all".
+
+        Raises:
+            UserError: another shape or dtype.
+        """
+        if (
+            array.dtype != np.uint8
+            or array.ndim not in (3, 4)
+            or not array.size
+            or array.shape[3:] not in ((), (3,))
+        ):
+            raise UserError(
+                "`array` must be uint8 [N, H, W, 3] or [N, H, W], not empty. "
+                f"Received: {array.dtype} {list(array.shape)}"
+            )
+        if labels is not None and len(labels) != len(array):
+            raise UserError(f"`labels` must be {len(array)} integers. Received: {len(labels)}")
+        array = np.ascontiguousarray(
+            array if array.ndim == 4 else np.repeat(array[..., None], 3, axis=3)
+        )
+        labels = None if labels is None else np.asarray(labels, np.int64)
+        names = None if class_names is None else tuple(class_names)
+        return cls(name, split, labels, names, digest([array.tobytes()], labels), array=array)
+
+
+def digest(parts: Sequence[bytes], labels: np.ndarray | None) -> str:
+    """Hex digest of images (or of their names and sizes) and labels."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little") + part)
+    state.update(b"" if labels is None else np.ascontiguousarray(labels, np.int64).tobytes())
+    return state.hexdigest()[:32]
+
+
+def load_source(spec: str, split: str = "train", strict: bool = False) -> Source:
+    """Images by one string.
+
+    Args:
+        spec: "digits" (1,797 scanned digits from scikit-learn, 8 x 8); a folder, flat or with a
+            folder per class; "tfds:NAME"; "list:FILE" (a path per line, and after a tab its
+            label); "synthetic:N" (made-up shapes, for tests).
+        split: "train", "test" or "all". What comes without a test split of its own (in a folder:
+            test/, val/ or validation/ beside train/) is split 80/20, always in the same way.
+        strict: an unreadable image is an error; else it is skipped, counted and warned about in
+            one line.
+
+    Returns:
+        Source.
+
+    Raises:
+        UserError: nothing there, fewer than two images, an unreadable image with `strict`.
+
+    Example:
+        >>> import burn_tf
+        >>> source = burn_tf.data.load_source("digits", split="test")
+        >>> source.num_images, len(source.class_names)
+        (359, 10)
+
+    Source: none.
+    Departs from source: none.
+    """
+    check_choice("split", split, SPLITS)
+    kind, _, rest = spec.partition(":")
+    if kind in ("digits", "synthetic"):
+        from burn_tf.data import builtin_sources
+
+        return (
+            builtin_sources.digits(split)
+            if spec == "digits"
+            else builtin_sources.synthetic(rest, split)
+        )
+    if kind == "tfds":
+        from burn_tf.data import tfds_source  # tensorflow-datasets takes a second to import
+
+        return tfds_source.load(rest, split, strict)
+    listing = folders.read_list(rest, split) if kind == "list" else folders.read_folder(spec, split)
+    return _from_files(spec, split, listing, strict)
+
+
+def _from_files(spec: str, split: str, listing: folders.Listing, strict: bool) -> Source:
+    scan = files.scan_files(listing.paths)
+    skipped = report_skipped(
+        spec, len(listing.paths), [(listing.paths[i], why) for i, why in scan.failures], strict
+    )
+    readable = listing.total - len(skipped)
+    if not len(scan.keep) and readable >= 2:
+        raise UserError(f"the split {split!r} must hold a readable image. Received: {spec!r}")
+    if readable < 2:
+        raise UserError(
+            f"`data` must hold at least 2 readable images. Received: {spec!r} with {readable}"
+        )
+    paths = [listing.paths[i] for i in scan.keep]
+    labels = None if listing.labels is None else np.asarray(listing.labels, np.int64)[scan.keep]
+    names = [f"{os.path.relpath(path, listing.root)}\t{os.path.getsize(path)}" for path in paths]
+    return Source(
+        name=spec,
+        split=split,
+        labels=labels,
+        class_names=listing.class_names,
+        fingerprint=digest([name.encode() for name in names], labels),
+        skipped=skipped,
+        array=scan.array,
+        paths=() if scan.array is not None else tuple(paths),
+        kinds=None if scan.array is not None else scan.kinds,
+    )
+
+
+def report_skipped(
+    spec: str, total: int, failures: Sequence[tuple[str, str]], strict: bool
+) -> tuple[tuple[str, str], ...]:
+    """Warns of unreadable images in one line, or refuses them.
+
+    Raises:
+        UserError: there are some and `strict` is set.
+    """
+    if failures:
+        path, reason = failures[0]
+        text = (
+            f"{len(failures)} of {total} images in {spec!r} are damaged, first: {path} ({reason})"
+        )
+        if strict:
+            raise UserError(
+                f"{text}; repair or delete them, or leave out --strict. Received: strict=True"
+            )
+        logging.warning("%s; skipped.", text)
+    return tuple(failures)
