@@ -1,0 +1,152 @@
+"""MSBReg: K views drawn to their centroid, spread by a variance target and random walks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from burn_tf._checks import check_integer
+from burn_tf.layers import mlp_head
+from burn_tf.losses import centroid
+from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
+from burn_tf.methods.ema import BiasCorrectedEMA
+from burn_tf.methods.regularizers import EmbeddingRegularizer
+from burn_tf.schedules import EMADecay
+
+
+class MSBReg(SSLMethod):
+    """Online and target networks on K views of each image.
+
+        p_j = q(g(f(v_j))), z'_l = g'(f'(v_l))       predictions and targets, [B, d]
+        L = L_c + lambda_s L_s + lambda_b L_b         eqs. 3, 4 and 6
+
+    The target f', g' is a bias-corrected moving average of f, g; it sees every view, in training
+    mode (batch norm with the batch's statistics), and receives no gradient.
+
+    Args:
+        backbone: f, model from [B, H, W, 3] to [B, D].
+        projector: g, model from [B, D] to [B, d], or None for a Dense - norm - ReLU - Dense of the
+            sizes below.
+        predictor: q, model from [B, d] to [B, d], or None likewise.
+        hidden_dim: hidden size of heads built here; 512 (the paper's for ResNet-18; 2048 for
+            ResNet-50).
+        embedding_dim: d of heads built here; 128 (the paper's for ResNet-18; 256 for ResNet-50).
+        head_norm: "batch" (default) or "layer" (Table 13) in heads built here.
+        singular_value_weight: lambda_s >= 0; 4e-3 (the paper's, ImageNet-100).
+        brownian_weight: lambda_b >= 0; 0.5 (the paper's, ImageNet-100).
+        ema_decay: schedule of the target's decay over updates; None is BYOL's cosine from 0.99 to
+            1.
+        total_steps: updates of the whole training, for the default decay schedule; >= 1.
+        target_backbone, target_projector: f' and g' restored from a saved model; None copies f and
+            g.
+        regularizer: the two weights in one object, in place of the two arguments above.
+        seed: of the Brownian noise.
+        name: of the model.
+
+    Views: K >= 2 tensors [B, H, W, 3] float32.
+
+    Raises:
+        UserError: for sizes or weights out of range, and when fewer than two views arrive.
+
+    Example:
+        >>> backbone = burn_tf.backbones.ReActNetTiny((16, 16, 3), include_top=False, pooling="avg")
+        >>> model = MSBReg(backbone, hidden_dim=32, embedding_dim=16, total_steps=10)
+        >>> model.compile(tf.keras.optimizers.SGD(0.1))
+
+    Source: Moon et al., An Embedding-Dynamic Approach to Self-supervised Learning, eqs. 3 to 6.
+    Departs from source: none.
+    """
+
+    minimum_views = 2
+
+    def __init__(
+        self,
+        backbone: tf.keras.Model,
+        projector: tf.keras.Model | None = None,
+        predictor: tf.keras.Model | None = None,
+        *,
+        hidden_dim: int = 512,
+        embedding_dim: int = 128,
+        head_norm: str = "batch",
+        singular_value_weight: float = 4e-3,
+        brownian_weight: float = 0.5,
+        ema_decay: EMADecay | None = None,
+        total_steps: int = 1,
+        target_backbone: tf.keras.Model | None = None,
+        target_projector: tf.keras.Model | None = None,
+        regularizer: EmbeddingRegularizer | None = None,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        weights = regularizer or EmbeddingRegularizer(
+            singular_value=singular_value_weight, brownian=brownian_weight
+        )
+        super().__init__(backbone, regularizer=weights, seed=seed, name=name)
+        head = {"hidden_dims": [hidden_dim], "norm": head_norm}
+        self.projector = projector or mlp_head(
+            self.feature_dim, output_dim=embedding_dim, name="projector", **head
+        )
+        size = feature_dim(self.projector, "projector")
+        self.predictor = predictor or mlp_head(size, output_dim=size, name="predictor", **head)
+        self.total_steps = check_integer("total_steps", total_steps, low=1)
+        self.ema_decay = ema_decay or EMADecay(total_steps=total_steps)
+        self.target_backbone = target_backbone or _copy(self.backbone)
+        self.target_projector = target_projector or _copy(self.projector)
+        self.decay_product = tf.Variable(1.0, trainable=False, name="ema_decay_product")
+        self._average = BiasCorrectedEMA(self.decay_product)
+
+    def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
+        return {"extractor": [self.backbone], "heads": [self.projector, self.predictor]}
+
+    def check_views(self, count: int) -> None:
+        check_integer("num_views", count, low=self.minimum_views)
+
+    def embed(self, views: Sequence[tf.Tensor]) -> StepTerms:
+        """Predictions and targets [K, B, d] of all views, with no terms yet."""
+        features = [self.backbone(view, training=True) for view in views]
+        projections = [self.projector(feature, training=True) for feature in features]
+        predictions = [self.predictor(projection, training=True) for projection in projections]
+        targets = [
+            self.target_projector(self.target_backbone(view, training=True), training=True)
+            for view in views
+        ]
+        return StepTerms(
+            terms={},
+            features=tf.cast(features[0], tf.float32),
+            embeddings=tf.cast(tf.stack(predictions), tf.float32),
+            targets=tf.stop_gradient(tf.cast(tf.stack(targets), tf.float32)),
+        )
+
+    def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
+        output = self.embed(views)
+        loss = tf.reduce_mean(centroid(output.targets, output.embeddings))
+        output.terms["centroid"] = loss
+        return output
+
+    def after_update(self, step: tf.Tensor) -> None:
+        self._average.update(
+            [*self.target_backbone.trainable_weights, *self.target_projector.trainable_weights],
+            [*self.backbone.trainable_weights, *self.projector.trainable_weights],
+            self.ema_decay(step),
+        )
+
+    def schedule_values(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            **super().schedule_values(step),
+            "ema_decay": tf.cast(self.ema_decay(step), tf.float32),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        networks = ("projector", "predictor", "target_backbone", "target_projector", "ema_decay")
+        saved = {
+            name: tf.keras.saving.serialize_keras_object(getattr(self, name)) for name in networks
+        }
+        return {**super().get_config(), **saved, "total_steps": self.total_steps}
+
+
+def _copy(network: tf.keras.Model) -> tf.keras.Model:
+    clone = tf.keras.models.clone_model(network)
+    clone.set_weights(network.get_weights())
+    return clone

@@ -1,0 +1,81 @@
+"""MSBReg's three terms as a regulariser of any method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from burn_tf import distribute
+from burn_tf._checks import check_range
+from burn_tf.losses import brownian, brownian_noise, centroid, singular_value
+
+if TYPE_CHECKING:
+    from burn_tf.methods.base import StepTerms
+
+# Any fixed number: it only keeps this noise apart from other draws with the user's seed.
+_NOISE_STREAM = 0xB0
+
+
+class EmbeddingRegularizer:
+    """Weights of MSBReg's terms: L = centroid * L_c + singular_value * L_s + brownian * L_b.
+
+    Args:
+        centroid: weight of the multiview centroid loss L_c; >= 0, 0 leaves the term out.
+        singular_value: lambda_s, weight of the singular value loss L_s; >= 0.
+        brownian: lambda_b, weight of the Brownian diffusive loss L_b; >= 0.
+
+    Raises:
+        UserError: for a negative weight.
+
+    Example:
+        >>> EmbeddingRegularizer(singular_value=4e-3, brownian=0.5).get_config()["brownian"]
+        0.5
+
+    Source: Moon et al., An Embedding-Dynamic Approach to Self-supervised Learning, eqs. 3, 4, 6 and
+        the section on applying the terms to other methods.
+    Departs from source: none.
+    """
+
+    def __init__(
+        self, centroid: float = 0.0, singular_value: float = 0.0, brownian: float = 0.0
+    ) -> None:
+        self.centroid = check_range("centroid", centroid, low=0.0)
+        self.singular_value = check_range("singular_value", singular_value, low=0.0)
+        self.brownian = check_range("brownian", brownian, low=0.0)
+
+    def terms(
+        self, output: StepTerms, step: tf.Tensor, seed: int
+    ) -> dict[str, tuple[float, tf.Tensor]]:
+        """(weight, value) of each term with a weight above 0."""
+        found: dict[str, tuple[float, tf.Tensor]] = {}
+        if self.centroid:
+            value = tf.reduce_mean(centroid(output.targets, output.embeddings))
+            found["centroid"] = (self.centroid, value)
+        if self.singular_value:
+            found["singular_value"] = (self.singular_value, singular_value(output.embeddings))
+        if self.brownian:
+            noise = replica_noise(output.embeddings, step, seed)
+            found["brownian"] = (self.brownian, tf.reduce_mean(brownian(noise, output.embeddings)))
+        return found
+
+    def get_config(self) -> dict[str, Any]:
+        """The three weights."""
+        return {
+            "centroid": self.centroid,
+            "singular_value": self.singular_value,
+            "brownian": self.brownian,
+        }
+
+
+def replica_noise(embeddings: tf.Tensor, step: tf.Tensor, seed: int) -> tf.Tensor:
+    """This replica's rows [B, d] of the noise drawn for the global batch at `step`.
+
+    Drawing for the global batch makes one replica and many see the same noise.
+    """
+    local, dim = tf.shape(embeddings)[1], tf.shape(embeddings)[2]
+    noise = brownian_noise([seed, _NOISE_STREAM], step, local * distribute.num_replicas(), dim)
+    if distribute.num_replicas() == 1:
+        return noise
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return noise[replica * local : (replica + 1) * local]

@@ -1,0 +1,109 @@
+"""A frozen network in inference mode, with its batch norms folded into its convolutions as it runs.
+
+    BN(conv(x, W)) = conv(x, W s) + (beta - mean s),   s = gamma / sqrt(variance + epsilon)
+
+Folding is exact but for rounding, and happens anew in every call, so that weights loaded later count.
+It lets TensorFlow run convolution, bias, shortcut and ReLU as one kernel. ResNet-50, 224 px, batch 16,
+bfloat16, seconds of processor time on 2 cores: 0.68 as it was built, 0.25 folded.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from burn_tf._compat import is_functional
+
+
+class _FoldedConv(tf.keras.layers.Layer):
+    """A convolution and the batch norm behind it, both in inference mode; their weights are read live."""
+
+    def __init__(
+        self, conv: tf.keras.layers.Conv2D, norm: tf.keras.layers.BatchNormalization
+    ) -> None:
+        # float32 so that weights are read without rounding; the input keeps its own dtype.
+        super().__init__(name=conv.name, dtype="float32", autocast=False, trainable=False)
+        self._networks = {"conv": conv, "norm": norm}
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        conv, norm = self._networks["conv"], self._networks["norm"]
+        scale = tf.math.rsqrt(tf.convert_to_tensor(norm.moving_variance) + norm.epsilon)
+        if norm.scale:
+            scale *= norm.gamma
+        bias = -norm.moving_mean * scale
+        if norm.center:
+            bias += norm.beta
+        if conv.use_bias:
+            bias += conv.bias * scale
+        outputs = tf.nn.conv2d(
+            tf.cast(inputs, conv.compute_dtype),
+            tf.cast(conv.kernel * scale, conv.compute_dtype),
+            conv.strides,
+            conv.padding.upper(),
+        )
+        return tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
+
+
+def frozen_features(network: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function that gives `network(images, training=False)`, folded where that is possible.
+
+    Args:
+        network: any Keras model. In a functional one, each `Conv2D` that feeds a batch norm and
+            nothing else is folded; all other layers, and other kinds of models, run as they are.
+
+    Returns:
+        Function of images [B, H, W, 3] that shares the weights of `network` and follows their changes.
+    """
+    pairs = _foldable(network) if is_functional(network) else {}
+    if not pairs:
+        return functools.partial(network, training=False)
+    norms = {norm.name for norm in pairs.values()}
+
+    def folded(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+        if layer.name in pairs:
+            return _FoldedConv(layer, pairs[layer.name])
+        if layer.name in norms:
+            return tf.keras.layers.Activation("linear", name=layer.name, dtype=layer.dtype_policy)
+        return layer if layer.weights else type(layer).from_config(layer.get_config())
+
+    inference = tf.keras.models.clone_model(network, clone_function=folded)
+    return functools.partial(inference, training=False)
+
+
+def _foldable(network: tf.keras.Model) -> dict[str, tf.keras.layers.Layer]:
+    """Batch norms by the name of the convolution that feeds them and nothing else."""
+    edges = _edges(network)
+    consumers = collections.Counter(source for source, _ in edges)
+    # An output of the network may be a layer that others consume too.
+    consumers.update(output.node.layer.name for output in network.outputs)
+    found = {}
+    for source, target in edges:
+        conv, norm = network.get_layer(source), network.get_layer(target)
+        alone = consumers[source] == 1 and isinstance(norm, tf.keras.layers.BatchNormalization)
+        if alone and _is_plain(conv) and norm.axis in ([-1], [3]):
+            found[source] = norm
+    return found
+
+
+def _is_plain(layer: tf.keras.layers.Layer) -> bool:
+    return (
+        type(layer) is tf.keras.layers.Conv2D
+        and layer.padding in ("same", "valid")
+        and layer.data_format == "channels_last"
+        and tuple(layer.dilation_rate) == (1, 1)
+        and layer.groups == 1
+        and layer.activation is tf.keras.activations.linear
+    )
+
+
+def _edges(network: tf.keras.Model) -> list[tuple[str, str]]:
+    """Names of the two layers at the ends of every connection of a functional model."""
+    edges = []
+    for layer in network.get_config()["layers"]:
+        for node in layer["inbound_nodes"]:
+            for source in node:
+                edges.append((source[0], layer["name"]))
+    return edges

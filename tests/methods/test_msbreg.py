@@ -1,0 +1,108 @@
+"""MSBReg's terms and target network, and BYOL as its special case, against NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from burn_tf._checks import UserError
+from burn_tf.methods import BYOL, MSBReg
+
+Views = Callable[..., tuple[tf.Tensor, ...]]
+SIZES: dict[str, Any] = {"hidden_dim": 8, "embedding_dim": 6}
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    # A zero vector, which ReLU heads can give, has no direction.
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-30)
+
+
+def embeddings(model: MSBReg, views: tuple[tf.Tensor, ...]) -> tuple[np.ndarray, np.ndarray]:
+    predictions, targets = [], []
+    for view in views:
+        z = model.projector(model.backbone(view, training=True), training=True)
+        predictions.append(model.predictor(z, training=True).numpy().astype(np.float64))
+        target = model.target_backbone(view, training=True)
+        targets.append(model.target_projector(target, training=True).numpy().astype(np.float64))
+    return np.stack(predictions), np.stack(targets)
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_terms_equal_the_formulas(student: tf.keras.Model, views: Views, count: int) -> None:
+    model = MSBReg(student, **SIZES)
+    images = views(count)
+    p, z = embeddings(model, images)
+    step = tf.constant(0, tf.int64)
+    loss, terms = model.total_loss(model.compute_terms(images, step), step)
+    centroid = np.square(unit(p) - unit(z).mean(axis=0)).sum(axis=-1).mean()
+    covariances = [np.cov(view.T, ddof=1) for view in p]
+    singular = np.mean([np.square(c - np.eye(6)).sum() for c in covariances])
+    np.testing.assert_allclose(terms["centroid"], centroid, rtol=1e-4)
+    np.testing.assert_allclose(terms["singular_value"], singular, rtol=1e-4)
+    expected = centroid + 4e-3 * singular + 0.5 * float(terms["brownian"])
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_layer_norm_heads(student: tf.keras.Model, views: Views) -> None:
+    model = MSBReg(student, **SIZES, head_norm="layer")
+    names = [type(layer).__name__ for layer in model.projector.layers]
+    assert "LayerNormalization" in names
+    assert not any("Batch" in name for name in names)
+    assert np.isfinite(model.compute_terms(views(2), tf.constant(0, tf.int64)).terms["centroid"])
+
+
+def test_target_follows_and_gets_no_gradient(student: tf.keras.Model, views: Views) -> None:
+    model = MSBReg(student, **SIZES, total_steps=4)
+    model.compile(tf.keras.optimizers.SGD(0.5))
+    trained = {id(w) for w in model.trainable_variables}
+    assert not any(id(w) in trained for w in model.target_backbone.weights)
+    start = [w.numpy() for w in model.backbone.trainable_weights]
+    model.fit(tf.data.Dataset.from_tensors(views(2)), verbose=0)
+    online = [w.numpy() for w in model.backbone.trainable_weights]
+    target = [w.numpy() for w in model.target_backbone.trainable_weights]
+    assert any(np.any(a != b) for a, b in zip(start, online, strict=True))
+    for a, b in zip(online, target, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, err_msg="first target: the online network")
+    model.fit(tf.data.Dataset.from_tensors(views(2)), verbose=0)
+    later = [w.numpy() for w in model.backbone.trainable_weights]
+    followed = [w.numpy() for w in model.target_backbone.trainable_weights]
+    decay = [float(model.ema_decay(step)) for step in (0, 1)]
+    rate = (1 - decay[1]) / (1 - decay[0] * decay[1])
+    for first, second, now in zip(target, later, followed, strict=True):
+        np.testing.assert_allclose(now, first + rate * (second - first), rtol=1e-4, atol=1e-6)
+
+
+def test_target_uses_batch_statistics(student: tf.keras.Model, views: Views) -> None:
+    model = MSBReg(student, **SIZES)
+    moving = [w for w in model.target_backbone.non_trainable_weights if "moving_mean" in w.name]
+    before = [w.numpy() for w in moving]
+    model.compute_terms(views(2), tf.constant(0, tf.int64))
+    assert any(np.any(b != w.numpy()) for b, w in zip(before, moving, strict=True))
+
+
+def test_byol_equals_the_formula(student: tf.keras.Model, views: Views) -> None:
+    model = BYOL(student, **SIZES)
+    images = views(2)
+    p, z = embeddings(model, images)
+    step = tf.constant(0, tf.int64)
+    loss, terms = model.total_loss(model.compute_terms(images, step), step)
+    cosines = [(unit(p[i]) * unit(z[1 - i])).sum(axis=-1).mean() for i in range(2)]
+    np.testing.assert_allclose(loss, 4 - 2 * sum(cosines), rtol=1e-4)
+    assert set(terms) == {"byol"}
+
+
+def test_refuses(student: tf.keras.Model, views: Views) -> None:
+    with pytest.raises(UserError, match=r"`norm` must be one of"):
+        MSBReg(student, **SIZES, head_norm="group")
+    with pytest.raises(UserError, match="`brownian` must be a number"):
+        MSBReg(student, **SIZES, brownian_weight=-1.0)
+    model = MSBReg(student, **SIZES)
+    model.compile(tf.keras.optimizers.SGD(0.1))
+    with pytest.raises(UserError, match="`num_views` must be a whole number with 2 <= value"):
+        model.fit(tf.data.Dataset.from_tensors(views(1)), verbose=0)
+    with pytest.raises(UserError, match="BYOL needs `num_views`=2"):
+        BYOL(student, **SIZES).check_views(4)
