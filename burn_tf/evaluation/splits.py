@@ -1,0 +1,96 @@
+"""Labelled features of both splits, checked once for every probe."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from burn_tf._checks import UserError
+from burn_tf.data import Source
+from burn_tf.evaluation.features import EvaluationData, extract_features
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSplits:
+    """Features float32 [N, D] and labels int64 [N] of the train and the test split."""
+
+    train_features: np.ndarray
+    train_labels: np.ndarray
+    test_features: np.ndarray
+    test_labels: np.ndarray
+    num_classes: int
+
+
+def _labels(side: str, source: Source) -> np.ndarray:
+    if source.labels is None or len(source.labels) == 0 or np.min(source.labels) < 0:
+        raise UserError(
+            f"a probe needs labels: give `{side}` class folders or a labelled set. "
+            f"Received: {source.name!r} ({source.split}) without labels"
+        )
+    return np.unique(source.labels)
+
+
+def _check_same_classes(data: EvaluationData, train: np.ndarray, test: np.ndarray) -> None:
+    names = data.train.class_names, data.test.class_names
+    if names[0] is not None and names[1] is not None and list(names[0]) != list(names[1]):
+        received = f"{len(names[0])} class names in train and {len(names[1])} others in test"
+    elif not np.isin(test, train).all():
+        received = (
+            f"{len(train)} classes in train and {len(test)} in test, not all of them in train"
+        )
+    else:
+        return
+    raise UserError(f"`train` and `test` must have the same classes. Received: {received}")
+
+
+def check_labels(data: EvaluationData) -> int:
+    """Number of classes of a pair of splits that a probe can use.
+
+    Raises:
+        UserError: a split has no labels, the train split has one class, or the classes differ.
+    """
+    train, test = _labels("train", data.train), _labels("test", data.test)
+    if len(train) < 2:
+        raise UserError(
+            "a probe needs at least two classes in `train`. "
+            f"Received: {data.train.name!r} with {len(train)}"
+        )
+    _check_same_classes(data, train, test)
+    return int(train.max()) + 1
+
+
+def labelled_features(backbone: Callable[..., tf.Tensor], data: EvaluationData) -> FeatureSplits:
+    """Check the labels of both splits (before any work), then extract the features of both."""
+    num_classes = check_labels(data)
+    train, test = data.datasets()
+    return FeatureSplits(
+        *extract_features(backbone, train), *extract_features(backbone, test), num_classes
+    )
+
+
+def provenance(
+    backbone: Callable[..., tf.Tensor],
+    data: EvaluationData,
+    splits: FeatureSplits,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """All that a probe's figures depend on, as JSON types."""
+    from burn_tf import __version__
+
+    return {
+        "settings": settings,
+        "data": data.describe(),
+        "backbone": str(getattr(backbone, "name", getattr(backbone, "__name__", "callable"))),
+        "feature_dim": int(splits.train_features.shape[1]),
+        "num_classes": splits.num_classes,
+        "features": "inference mode, one centre crop per image, no augmentation",
+        "versions": {"burn_tf": __version__, "tensorflow": tf.__version__},
+        "machine": platform.machine(),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,113 @@
+"""The nearest-neighbour probe against brute force, its ties and its memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from burn_tf._checks import UserError
+from burn_tf.evaluation import KNNProbe, raw_pixels
+
+
+def _brute_force(bank, queries, k):
+    """Python's sort on (similarity as float32, index): no chunk, no key, no partition."""
+    unit = [row / max(np.linalg.norm(row), 1e-300) for row in bank.astype(np.float64)]
+    found = []
+    for query in queries.astype(np.float64):
+        query = query / max(np.linalg.norm(query), 1e-300)
+        similarity = [np.float32(query @ row) for row in unit]
+        found.append(sorted(range(len(bank)), key=lambda i: (-similarity[i], i))[:k])
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ("query_chunk", "bank_chunk"), [(512, 8192), (7, 13), (1, 1), (30, 5), (3, 97)]
+)
+@pytest.mark.parametrize("k", [1, 5, 97])
+def test_any_chunks_equal_brute_force(query_chunk, bank_chunk, k):
+    rng = np.random.default_rng(k)
+    bank = rng.normal(size=(97, 6)).astype(np.float32)
+    bank[40:60] = bank[:20]
+    queries = rng.normal(size=(23, 6)).astype(np.float32)
+    queries[:5] = bank[:5]
+    indices, similarity = KNNProbe(k, query_chunk, bank_chunk).neighbours(bank, queries)
+    np.testing.assert_array_equal(indices, _brute_force(bank, queries, k))
+    assert similarity.dtype == np.float32 and (np.diff(similarity, axis=1) <= 0).all()
+
+
+def test_similarity_is_the_cosine_also_when_negative():
+    bank = np.array([[-1.0, 0.0], [0.0, -2.0], [3.0, 4.0], [0.0, 0.0]])
+    indices, similarity = KNNProbe(4).neighbours(bank, np.array([[10.0, 0.0]]))
+    assert indices.tolist() == [[2, 1, 3, 0]]
+    np.testing.assert_allclose(similarity, [[0.6, 0.0, 0.0, -1.0]], rtol=1e-6)
+
+
+def test_lengths_do_not_matter():
+    rng = np.random.default_rng(0)
+    bank, queries = rng.normal(size=(50, 4)), rng.normal(size=(9, 4))
+    scaled = bank * rng.uniform(0.1, 10.0, (50, 1)), queries * rng.uniform(0.1, 10.0, (9, 1))
+    expected = KNNProbe(7).neighbours(bank, queries)[0]
+    np.testing.assert_array_equal(KNNProbe(7).neighbours(*scaled)[0], expected)
+
+
+def test_equal_similarity_counts_in_the_order_of_the_bank():
+    bank = np.tile([[1.0, 0.0]], (6, 1))
+    assert KNNProbe(3, bank_chunk=2).neighbours(bank, bank[:1])[0].tolist() == [[0, 1, 2]]
+
+
+def test_majority_beats_similarity():
+    bank = np.array([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]])
+    scores = KNNProbe(3).scores(bank, np.array([0, 1, 1]), bank[:1], 2)
+    assert scores.argmax() == 1
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1, 0], [1, 0, 0, 1]])
+def test_equal_votes_go_to_the_more_similar_class(labels):
+    bank = np.array([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.5, np.sqrt(0.75)]])
+    scores = KNNProbe(4).scores(bank, np.array(labels), bank[:1], 2)
+    assert scores.argmax() == labels[0]
+
+
+def test_equal_votes_and_similarities_go_to_the_lower_class():
+    bank = np.tile([[1.0, 0.0]], (4, 1))
+    scores = KNNProbe(4).scores(bank, np.array([2, 1, 2, 1]), bank[:1], 3)
+    assert scores[0, 1] == scores[0, 2] and scores.argmax() == 1
+
+
+def test_memory_is_bounded_by_the_chunks():
+    rng = np.random.default_rng(0)
+    bank = rng.normal(size=(20_000, 32)).astype(np.float16)
+    queries = rng.normal(size=(2_000, 32)).astype(np.float16)
+    probe = KNNProbe(20, query_chunk=128, bank_chunk=1024)
+    tracemalloc.start()
+    probe.neighbours(bank, queries)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16e6  # all similarities at once would be 160 MB in float32
+
+
+def test_golden_features_give_the_golden_accuracy(golden):
+    result = KNNProbe(5).run(raw_pixels, golden)
+    assert result.protocol == "knn:5"
+    assert result.metrics == {"top1": 92.5}
+    assert result.provenance["settings"]["k"] == 5
+    assert result.provenance["data"]["train"]["num_images"] == 400
+
+
+def test_k_larger_than_the_bank_is_refused(golden):
+    with pytest.raises(
+        UserError, match=r"at most the number of training images, 400\. Received: 401"
+    ):
+        KNNProbe(401).run(lambda images: pytest.fail("features were computed"), golden)
+    with pytest.raises(UserError, match=r"3\. Received: 4"):
+        KNNProbe(4).neighbours(np.eye(3), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"k": 0}, {"k": 1.5}, {"query_chunk": 0}, {"bank_chunk": -1}]
+)
+def test_arguments_are_checked(arguments):
+    with pytest.raises(UserError, match=next(iter(arguments))):
+        KNNProbe(**arguments)
