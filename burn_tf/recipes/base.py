@@ -1,0 +1,198 @@
+"""What a recipe is: a tree of frozen dataclasses from which a run is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from burn_tf._checks import UserError, check_choice, check_integer, nearest
+
+OPTIMIZERS = ("adam", "lars", "sgd")
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A backbone builder and its arguments; `width` scales channels."""
+
+    name: str = "reactnet_a"
+    width: float = 1.0
+    stem_strides: int = 2
+    pad_values: float = 1.0
+    estimator: str = "approx"
+    embedding_units: int | None = None
+    small_image_stem: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """How images become views: policy name, views per image, side in pixels."""
+
+    policy: str = "burn_paper"
+    num_views: int = 1
+    image_size: int = 224
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """Optimizer and its schedule: linear warm-up, then cosine decay to 0 over each stage.
+
+    The peak rate is `learning_rate`, or learning_rate * batch / 256 * num_views when `scale_rate`.
+    """
+
+    name: str = "adam"
+    learning_rate: float = 1e-3
+    scale_rate: bool = False
+    warmup_epochs: float = 0.0
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    """Where BURN's frozen extractor comes from: a saved model, or another recipe run before it."""
+
+    recipe: str | None = None
+    weights: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class BURNOptions:
+    """Arguments of `burn_tf.methods.BURN`; each stage starts lambda(t) anew."""
+
+    num_outputs: int = 2000
+    hidden_dim: int = 2000
+    temperature: float = 0.2
+    feature_loss: str = "cosine"
+    feature_weight_start: float = 0.9
+    feature_weight_end: float = 0.7
+    feature_weight_kind: str = "cosine"
+    kl_direction: str = "target_student"
+    feature_projection: str = "linear"
+    view_pairing: str = "same"
+    restart_teacher_classifier: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class MSBRegOptions:
+    """Arguments of `burn_tf.methods.MSBReg`."""
+
+    hidden_dim: int = 512
+    embedding_dim: int = 128
+    head_norm: str = "batch"
+    singular_value_weight: float = 4e-3
+    brownian_weight: float = 0.5
+    ema_base: float = 0.99
+
+
+@dataclasses.dataclass(frozen=True)
+class BYOLOptions:
+    """Arguments of `burn_tf.methods.BYOL`."""
+
+    hidden_dim: int = 512
+    embedding_dim: int = 128
+    head_norm: str = "batch"
+    ema_base: float = 0.99
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A whole pretraining: method, networks, views, optimizer, stages.
+
+    `stages` says what is binary in each stage ("none", "activations", "both"); `epochs` is the
+    length of each of them, cut at `max_steps` updates where that is given.
+    """
+
+    name: str
+    method: BURNOptions | MSBRegOptions | BYOLOptions
+    backbone: Network
+    views: Views
+    optimizer: Optimizer
+    batch_size: int
+    epochs: int
+    stages: tuple[str, ...]
+    teacher: Teacher | None = None
+    max_steps: int | None = None
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("batch_size", self.batch_size, low=2)
+        check_integer("epochs", self.epochs, low=1)
+        if self.max_steps is not None:
+            check_integer("max_steps", self.max_steps, low=1)
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("optimizer.name", self.optimizer.name, OPTIMIZERS)
+        if not self.stages:
+            raise UserError("`stages` must name at least one stage. Received: ()")
+        for stage in self.stages:
+            check_choice("stages", stage, ("none", "activations", "both"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, for JSON and comparison."""
+        return dataclasses.asdict(self)
+
+
+def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """The recipe with `key=value` settings applied; keys are dotted: `optimizer.name=lars`.
+
+    Raises:
+        UserError: for a setting without "=", an unknown key (the nearest is named) or a value of
+            the wrong type.
+    """
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator:
+            raise UserError(f"`--set` takes key=value. Received: {setting!r}")
+        known = [name for name in setting_keys(recipe) if name != "name"]
+        if key.strip() not in known:
+            raise UserError(f"unknown key {key.strip()!r} in the recipe.{_suggest(key, known)}")
+        recipe = _replace(recipe, key.strip().split("."), text.strip(), key.strip())
+    return recipe
+
+
+def setting_keys(config: Any, prefix: str = "") -> list[str]:
+    """Every dotted key that `override` accepts for this recipe."""
+    keys = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            keys += setting_keys(value, f"{prefix}{field.name}.")
+        else:
+            keys.append(prefix + field.name)
+    return keys
+
+
+def _replace(config: Any, path: list[str], text: str, key: str) -> Any:
+    head, *rest = path
+    if rest:
+        inner = _replace(getattr(config, head), rest, text, key)
+        return dataclasses.replace(config, **{head: inner})
+    kind = typing.get_type_hints(type(config))[head]
+    return dataclasses.replace(config, **{head: _parse(kind, text, key)})
+
+
+def _suggest(key: str, known: Sequence[str]) -> str:
+    # A key without its group is the commonest slip.
+    last = {name.split(".")[-1]: name for name in known}
+    guess = nearest(key, known) or last.get(nearest(key.split(".")[-1], last) or "")
+    return f" Did you mean {guess!r}?" if guess else f" Known keys: {', '.join(known)}"
+
+
+def _parse(kind: Any, text: str, key: str) -> Any:
+    members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if type(None) in members and text.lower() == "none":
+        return None
+    target = next(member for member in members if member is not type(None))
+    if typing.get_origin(target) is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if target is bool:
+        words = {"true": True, "1": True, "false": False, "0": False}
+        return words[check_choice(key, text.lower(), words)]
+    try:
+        return target(text)
+    except ValueError as error:
+        raise UserError(f"`{key}` must be a {target.__name__}. Received: {text!r}") from error

@@ -1,0 +1,162 @@
+"""One file per checkpoint, written whole and checked by hash: variables and position.
+
+Layout of a file: the 8 bytes of `MAGIC`, the header's length as little-endian uint64, the header as
+UTF-8 JSON (`metadata`, and `tensors`: name, dtype, shape in order), the tensors' bytes in that
+order, and the SHA-256 of all that precedes it. Nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from burn_tf._checks import UserError
+from burn_tf._files import atomic_path
+
+MAGIC = b"BURNTF01"
+_DIGEST_BYTES = 32
+_CHUNK_BYTES = 1 << 24
+_PATTERN = "checkpoint-*.burn"
+
+
+class DamagedCheckpoint(UserError):
+    """A checkpoint file that is cut short, altered, or not a checkpoint."""
+
+
+def write_checkpoint(
+    path: str | os.PathLike[str], variables: Sequence[tf.Variable], metadata: Mapping[str, Any]
+) -> None:
+    """Write the variables' values and JSON-serialisable `metadata` to `path`, atomically."""
+    tensors = [
+        {"name": variable.name, "dtype": variable.dtype.name, "shape": variable.shape.as_list()}
+        for variable in variables
+    ]
+    header = json.dumps({"metadata": metadata, "tensors": tensors}).encode()
+    digest = hashlib.sha256()
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        for block in _blocks(header, variables):
+            digest.update(block)
+            file.write(block)
+        file.write(digest.digest())
+
+
+def _blocks(header: bytes, variables: Sequence[tf.Variable]) -> Any:
+    yield MAGIC + struct.pack("<Q", len(header)) + header
+    for variable in variables:
+        yield np.ascontiguousarray(variable.numpy()).tobytes()
+
+
+def read_checkpoint(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], list[np.ndarray], list[str]]:
+    """The metadata, arrays and names in a checkpoint file.
+
+    Raises:
+        DamagedCheckpoint: when the file's hash or layout is wrong.
+    """
+    path = Path(path)
+    _check_digest(path)
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(len(MAGIC) + 8)[len(MAGIC) :])
+        header = json.loads(file.read(length))
+        arrays = []
+        for tensor in header["tensors"]:
+            dtype = np.dtype(tf.as_dtype(tensor["dtype"]).as_numpy_dtype)
+            count = int(np.prod(tensor["shape"], dtype=np.int64))
+            data = file.read(count * dtype.itemsize)
+            arrays.append(np.frombuffer(data, dtype).reshape(tensor["shape"]))
+    return header["metadata"], arrays, [tensor["name"] for tensor in header["tensors"]]
+
+
+def _check_digest(path: Path) -> None:
+    size = path.stat().st_size
+    body = size - _DIGEST_BYTES
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        if body < len(MAGIC) + 8 or file.read(len(MAGIC)) != MAGIC:
+            raise DamagedCheckpoint(
+                f"{path} is not a whole checkpoint: delete it to go on without it"
+            )
+        digest.update(MAGIC)
+        left = body - len(MAGIC)
+        while left:
+            block = file.read(min(left, _CHUNK_BYTES))
+            if not block:
+                break
+            digest.update(block)
+            left -= len(block)
+        if file.read(_DIGEST_BYTES) != digest.digest():
+            raise DamagedCheckpoint(
+                f"{path} is damaged (its hash differs): delete it to go on without it"
+            )
+
+
+def restore_variables(
+    variables: Sequence[tf.Variable], arrays: Sequence[np.ndarray], origin: str
+) -> None:
+    """Assign arrays to variables one to one, in order.
+
+    Raises:
+        UserError: when the counts or any shapes differ, before anything is assigned.
+    """
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [array.shape for array in arrays]:
+        raise UserError(
+            f"{origin} holds other variables than this run's networks: use another work directory"
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+class CheckpointStore:
+    """The newest two checkpoints of one stage, in one folder.
+
+    Args:
+        folder: where files `checkpoint-STEP.burn` are kept.
+        keep: how many are kept; >= 1.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], keep: int = 2) -> None:
+        self.folder = Path(folder)
+        self.keep = keep
+
+    def paths(self) -> list[Path]:
+        """Files from oldest to newest."""
+        return sorted(self.folder.glob(_PATTERN))
+
+    def save(
+        self, step: int, variables: Sequence[tf.Variable], metadata: Mapping[str, Any]
+    ) -> Path:
+        """Write a checkpoint of `step`, then remove all but the newest ones."""
+        path = self.folder / f"checkpoint-{step:010d}.burn"
+        write_checkpoint(path, variables, {**metadata, "step": step})
+        for old in self.paths()[: -self.keep]:
+            old.unlink()
+        return path
+
+    def newest(self) -> tuple[dict[str, Any], list[np.ndarray], Path, list[str]] | None:
+        """(metadata, arrays, path, warnings) of the newest whole file; damaged ones are named."""
+        warnings = []
+        for path in reversed(self.paths()):
+            try:
+                metadata, arrays, _ = read_checkpoint(path)
+            except DamagedCheckpoint as error:
+                warnings.append(str(error))
+                continue
+            return metadata, arrays, path, warnings
+        if warnings:
+            raise UserError(f"no whole checkpoint is left in {self.folder}: {warnings[0]}")
+        return None
+
+    def clear(self) -> None:
+        """Remove every checkpoint."""
+        for path in self.paths():
+            path.unlink()

@@ -1,0 +1,163 @@
+"""Whole small runs: files, resuming to the same weights, and refusals that leave nothing behind."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from burn_tf._checks import UserError
+from burn_tf.data import load_source
+from burn_tf.recipes import Recipe, get_recipe, override
+from burn_tf.training import load_backbone, pretrain
+from burn_tf.training.periodic import PeriodicCheckpoint
+
+SMALL = [
+    "backbone.name=reactnet_tiny",
+    "backbone.width=1",
+    "batch_size=8",
+    "epochs=1",
+    "max_steps=3",
+    "method.hidden_dim=8",
+]
+TEACHER = [
+    "backbone.width=0.0625",
+    "batch_size=8",
+    "max_steps=2",
+    "method.hidden_dim=8",
+    "method.embedding_dim=8",
+]
+
+
+@pytest.fixture(scope="module")
+def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("teacher")
+    source = load_source("synthetic:24")
+    pretrain(override(get_recipe("msbreg_digits"), TEACHER), source, folder, stream=io.StringIO())
+    return folder / "backbone.keras"
+
+
+@pytest.fixture
+def recipe(teacher_file: Path) -> Recipe:
+    settings = [*SMALL, "method.num_outputs=8", f"teacher.weights={teacher_file}"]
+    return override(get_recipe("burn_digits"), settings)
+
+
+def run(recipe: Recipe, folder: Path) -> list[np.ndarray]:
+    model = pretrain(recipe, load_source("synthetic:32"), folder, stream=io.StringIO())
+    return model.get_weights()
+
+
+def steps_logged(folder: Path) -> list[tuple[str, int]]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [(entry["stage"], entry["step"]) for entry in map(json.loads, lines)]
+
+
+class PowerCut(Exception):
+    """Stands for the process dying."""
+
+
+@pytest.mark.parametrize("dies_at", [("stage1", 2), ("stage2", 1)])
+def test_resumed_run_ends_in_the_same_weights(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: tuple[str, int]
+) -> None:
+    whole = run(recipe, tmp_path / "whole")
+    original = PeriodicCheckpoint.on_train_batch_end
+
+    def die(self: PeriodicCheckpoint, batch: int, logs: object = None) -> None:
+        self._save()
+        if (self.metadata["stage"], int(self.model.update_step.numpy())) == dies_at:
+            raise PowerCut
+
+    monkeypatch.setattr(PeriodicCheckpoint, "on_train_batch_end", die)
+    with pytest.raises(PowerCut):
+        run(recipe, tmp_path / "cut")
+    assert not (tmp_path / "cut" / "backbone.keras").exists()
+    monkeypatch.setattr(PeriodicCheckpoint, "on_train_batch_end", original)
+    resumed = run(recipe, tmp_path / "cut")
+    for a, b in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(a, b)
+    expected = [("stage1", 1), ("stage1", 2), ("stage1", 3)]
+    expected += [("stage2", 1), ("stage2", 2), ("stage2", 3)]
+    assert steps_logged(tmp_path / "cut") == steps_logged(tmp_path / "whole") == expected
+
+
+def test_teacher_recipe_is_run_first_and_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import burn_tf.training.pretraining as pretraining
+
+    small_teacher = override(get_recipe("msbreg_digits"), TEACHER)
+    monkeypatch.setattr(pretraining, "get_recipe", lambda name: small_teacher)
+    recipe = override(get_recipe("burn_digits"), [*SMALL, "method.num_outputs=8", "max_steps=1"])
+    first = run(recipe, tmp_path)
+    assert (tmp_path / "teacher" / "backbone.keras").exists()
+    written = (tmp_path / "backbone.keras").stat().st_mtime_ns
+    second = run(recipe, tmp_path)
+    assert (tmp_path / "backbone.keras").stat().st_mtime_ns == written
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_other_configuration_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="another configuration"):
+        run(recipe, tmp_path)
+    (tmp_path / "run.json").unlink()
+    run(recipe, tmp_path)
+    with pytest.raises(UserError, match=r"differs in recipe\.optimizer\.learning_rate\)"):
+        run(override(recipe, ["optimizer.learning_rate=0.5"]), tmp_path)
+    (tmp_path / "run.json").write_text('{"recipe": ')
+    with pytest.raises(UserError, match="is damaged"):
+        run(recipe, tmp_path)
+
+
+def test_missing_teacher(tmp_path: Path) -> None:
+    recipe = override(get_recipe("burn_paper"), ["batch_size=4", "views.image_size=32"])
+    with pytest.raises(UserError, match=r"needs a pretrained teacher: give --set teacher\.weights"):
+        run(recipe, tmp_path)
+
+
+def test_batch_larger_than_the_images(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="batch"):
+        run(override(recipe, ["batch_size=33"]), tmp_path)
+
+
+def test_full_disk_keeps_the_checkpoint_before(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import burn_tf.training.checkpoints as checkpoints
+
+    whole = run(recipe, tmp_path / "whole")
+    original, writes = checkpoints.write_checkpoint, []
+
+    def fills_up(path: Path, *rest: object) -> None:
+        writes.append(path)
+        if len(writes) == 2:
+            raise OSError(28, "No space left on device", str(path))
+        original(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoints, "write_checkpoint", fills_up)
+    with pytest.raises(OSError, match="No space left"):
+        run(recipe, tmp_path / "full")
+    left = sorted(p.name for p in (tmp_path / "full" / "checkpoints").rglob("*") if p.is_file())
+    assert left == ["checkpoint-0000000003.burn"]
+    for a, b in zip(whole, run(recipe, tmp_path / "full"), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_load_backbone_refuses(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no model"):
+        load_backbone(tmp_path / "none.keras")
+    (tmp_path / "bad.keras").write_bytes(b"PK not a model")
+    with pytest.raises(UserError, match="cannot be read as a Keras model"):
+        load_backbone(tmp_path / "bad.keras")
+
+
+def test_policy_is_restored(recipe: Recipe, tmp_path: Path) -> None:
+    run(override(recipe, ["precision=mixed_bfloat16", "max_steps=1"]), tmp_path)
+    assert tf.keras.mixed_precision.global_policy().name == "float32"
