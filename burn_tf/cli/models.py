@@ -1,0 +1,114 @@
+"""Finds the model that `--model` means."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from burn_tf._checks import UserError, nearest
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+RAW_PIXELS = "raw_pixels"
+_UNTRAINED = "untrained:"
+_BUILDERS = {
+    "reactnet_a": "ReActNetA",
+    "reactnet_tiny": "ReActNetTiny",
+    "resnet18": "ResNet18",
+    "resnet50": "ResNet50",
+}
+MODEL_HELP = (
+    "a saved Keras model (.keras, .h5 or a SavedModel folder), or untrained:NAME, a backbone with "
+    f"random weights, NAME being {', '.join(_BUILDERS)}"
+)
+
+
+def load_model(name: str, image_size: int | None = None) -> tf.keras.Model:
+    """The Keras model of a path or of `untrained:NAME`.
+
+    Args:
+        name: path of a saved model, or `untrained:` and the name of a backbone.
+        image_size: pixels, for a backbone that is built here.
+
+    Raises:
+        UserError: nothing is there, or what is there is no Keras model.
+    """
+    if name.startswith(_UNTRAINED):
+        return _untrained(name.removeprefix(_UNTRAINED), image_size)
+    path = Path(name)
+    if not path.exists():
+        raise UserError(_nothing_there(name))
+    if not _looks_like_model(path):
+        raise UserError(f"`model` {name!r} is not a saved Keras model (.keras, .h5 or SavedModel)")
+    return _load(path)
+
+
+def load_features(name: str, image_size: int | None = None) -> Callable[..., Any]:
+    """As `load_model`, for the protocols: `raw_pixels` is allowed and feature maps are pooled."""
+    if name == RAW_PIXELS:
+        from burn_tf.evaluation import raw_pixels
+
+        return raw_pixels
+    import tensorflow as tf
+
+    model = load_model(name, image_size)
+    if len(model.output_shape) != 4:
+        return model
+    pooled = tf.keras.layers.GlobalAveragePooling2D(name="pooled")(model.output)
+    return tf.keras.Model(model.input, pooled, name=model.name)
+
+
+def input_side(model: Any) -> int | None:
+    """The side in pixels that a model is fixed to, or None where it takes any size.
+
+    Raises:
+        UserError: it is fixed to images that are not square.
+    """
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        return None
+    if shape[1] != shape[2]:
+        raise UserError(f"`model` must take square images. Received: height and width {shape[1:3]}")
+    return shape[1]
+
+
+def _untrained(name: str, image_size: int | None) -> tf.keras.Model:
+    from burn_tf import backbones
+    from burn_tf._checks import check_choice
+
+    builder = getattr(backbones, _BUILDERS[check_choice("model", name, _BUILDERS)])
+    shape = (image_size, image_size, 3)
+    return builder(input_shape=shape, include_top=False, pooling="avg")
+
+
+def _nothing_there(name: str) -> str:
+    known = [RAW_PIXELS, *(_UNTRAINED + builder for builder in _BUILDERS)]
+    guess = nearest(name, known)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    return f"`model` must be {MODEL_HELP}.{hint} Received: {name!r}, which does not exist"
+
+
+def _looks_like_model(path: Path) -> bool:
+    if path.is_dir():
+        return (path / "saved_model.pb").is_file()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return "config.json" in archive.namelist()
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _load(path: Path) -> tf.keras.Model:
+    import tensorflow as tf
+
+    from burn_tf.training import load_backbone
+
+    model = load_backbone(path)
+    if not isinstance(model, tf.keras.Model):
+        raise UserError(
+            f"`model` {str(path)!r} must be a Keras model. Received: a plain SavedModel"
+        )
+    return model

@@ -1,0 +1,38 @@
+"""A result that could not be written is refused before the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from burn_tf._checks import UserError
+from burn_tf.cli.targets import check_file_target
+
+
+def test_a_new_and_an_existing_file_are_accepted(tmp_path: Path) -> None:
+    existing = tmp_path / "old.json"
+    existing.write_text("{}", encoding="utf-8")
+    check_file_target("json", str(existing))
+    check_file_target("json", str(tmp_path / "new.json"))
+    assert existing.read_text(encoding="utf-8") == "{}"
+    assert not (tmp_path / "new.json").exists()
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="`json` must be a file"):
+        check_file_target("json", str(tmp_path))
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="`output` must lie in a folder that exists"):
+        check_file_target("output", str(tmp_path / "missing" / "a.tflite"))
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Permission bits do not bind the administrator, who may run these tests.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(UserError, match="you may write to"):
+        check_file_target("json", str(tmp_path / "a.json"))
