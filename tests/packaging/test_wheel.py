@@ -1,0 +1,61 @@
+"""What the wheel holds: the library, its licence and its console script, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Built from a copy, because setuptools writes into the tree that it builds."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("burn_tf", "zoo", "tests", "benchmarks", "requirements"):
+        if (ROOT / name).is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    for name in ("setup.py", "pyproject.toml", "burn_tf_launcher.py", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, folder / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
+    words = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(folder / "dist"), str(folder)]
+    done = subprocess.run([*pip, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = (folder / "dist").glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_every_module_of_the_library_is_there(wheel: zipfile.ZipFile) -> None:
+    modules = {
+        path.relative_to(ROOT).as_posix()
+        for top in ("burn_tf", "zoo")
+        for path in (ROOT / top).rglob("*.py")
+    }
+    assert modules | {"burn_tf_launcher.py", "burn_tf/py.typed"} <= set(wheel.namelist())
+
+
+def test_nothing_else_is_there(wheel: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    (information,) = [top for top in tops if top.endswith(".dist-info")]
+    assert tops == {"burn_tf", "zoo", "burn_tf_launcher.py", information}
+
+
+def test_licence_and_console_script(wheel: zipfile.ZipFile) -> None:
+    names = {Path(name).name: name for name in wheel.namelist() if ".dist-info/" in name}
+    assert "Apache License" in wheel.read(names["LICENSE"]).decode()
+    assert "burn-tf = burn_tf_launcher:main" in wheel.read(names["entry_points.txt"]).decode()
+
+
+def test_the_wheel_is_for_the_interpreters_of_the_lock(wheel: zipfile.ZipFile) -> None:
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    pythons = SpecifierSet(message_from_bytes(wheel.read(name))["Requires-Python"])
+    tried = [f"3.{minor}.1" for minor in range(8, 15)]
+    assert list(pythons.filter(tried)) == ["3.10.1", "3.11.1", "3.12.1"]
