@@ -94,9 +94,9 @@ def shuffled(seed: int, epoch: tf.Tensor, position: tf.Tensor, size: int) -> tf.
             column = turned(column, row, columns, number + 1)
         return row * columns + column
 
-    (place,) = tf.while_loop(
-        lambda place: tf.reduce_any(place >= size),
-        lambda place: (tf.where(place >= size, permuted(place), place),),
-        (permuted(position),),
-    )
-    return place
+    def again(place: tf.Tensor, outside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        place = tf.where(outside, permuted(place), place)
+        return place, place >= size
+
+    everyone = tf.ones_like(position, tf.bool)
+    return tf.while_loop(lambda _, outside: tf.reduce_any(outside), again, (position, everyone))[0]

@@ -58,7 +58,10 @@ def _builder(name: str) -> Any:
         raise UserError(
             f"`data` must name a TFDS data set.{hint} Received: 'tfds:{name}'"
         ) from error
-    except ValueError as error:  # an unknown configuration or version of a known data set
+    except (
+        ValueError,
+        AssertionError,
+    ) as error:  # an unknown configuration or version of a known data set
         reason = str(error).splitlines()[0][:200]
         raise UserError(f"TFDS refuses the name ({reason}). Received: 'tfds:{name}'") from error
     try:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from burn_tf import distribute
 from burn_tf._checks import UserError, check_integer
 from burn_tf.layers import BinaryConv2D
+from burn_tf.layers.fusion import channel_sum, fused
 from burn_tf.methods.regularizers import EmbeddingRegularizer
 
 Method = TypeVar("Method", bound="SSLMethod")
@@ -206,11 +207,11 @@ class SSLMethod(tf.keras.Model):
         if not kernels:
             return None
         changed = [
-            tf.math.count_nonzero(tf.not_equal(signs, tf.greater_equal(kernel, 0)), dtype=tf.int64)
+            tf.reduce_sum(channel_sum(_sign_changes(tf.convert_to_tensor(kernel), signs)))
             for signs, kernel in zip(before, kernels, strict=True)
         ]
         total = sum(kernel.shape.num_elements() for kernel in kernels)
-        return tf.cast(tf.add_n(changed), tf.float32) / float(total)
+        return tf.add_n(changed) / float(total)
 
     def _binary_kernels(self) -> list[tf.Variable]:
         layers = self.backbone.submodules
@@ -251,6 +252,12 @@ class SSLMethod(tf.keras.Model):
         if isinstance(values.get("regularizer"), Mapping):
             values["regularizer"] = EmbeddingRegularizer(**values["regularizer"])
         return cls(**values)
+
+
+@fused
+def _sign_changes(kernel: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
+    """1 where the kernel's sign (0 counts as positive) differs from before, else 0."""
+    return tf.cast(tf.not_equal(before, tf.greater_equal(kernel, 0)), tf.float32)
 
 
 def feature_dim(network: tf.keras.Model, role: str) -> int:

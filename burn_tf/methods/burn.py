@@ -12,6 +12,7 @@ from burn_tf.layers import burn_classifier
 from burn_tf.losses import feature_similarity, kl_divergence
 from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
 from burn_tf.methods.regularizers import EmbeddingRegularizer
+from burn_tf.methods.teacher import frozen_features
 from burn_tf.schedules import FeatureWeight
 
 PROJECTIONS = ("linear", "logits")
@@ -98,6 +99,7 @@ class BURN(SSLMethod):
         self.teacher = teacher
         self.teacher_dim = feature_dim(teacher, "teacher")
         teacher.trainable = False
+        self._teacher_features = frozen_features(teacher)
         self.temperature = check_range("temperature", temperature, low=0.0, low_open=True)
         self.feature_loss = check_choice("feature_loss", feature_loss, ("cosine", "l1", "l2"))
         self.kl_direction = check_choice(
@@ -149,7 +151,7 @@ class BURN(SSLMethod):
             raise UserError(f"view_pairing='crossed' needs `num_views`=2. Received: {count}")
 
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
-        targets = [tf.stop_gradient(self.teacher(view, training=False)) for view in views]
+        targets = [tf.stop_gradient(self._teacher_features(view)) for view in views]
         features = [self.backbone(view, training=True) for view in views]
         target_logits = [self.teacher_classifier(target, training=True) for target in targets]
         logits = [self.classifier(feature, training=True) for feature in features]

@@ -172,6 +172,7 @@ class TestPrecision:
 
 
 class TestTwoReplicas:
+    @pytest.mark.slow
     def test_equal_one_with_the_same_batch(self, two_replicas):
         tf.keras.mixed_precision.set_global_policy("float64")
         images = images_of(8, 12, 12, 3)

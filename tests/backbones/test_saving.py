@@ -42,6 +42,7 @@ def random_network(**arguments: Any) -> tf.keras.Model:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
 def test_every_format_loads_in_a_fresh_process(tmp_path):
     model = random_network(pad_values=0.0)

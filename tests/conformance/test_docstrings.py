@@ -15,8 +15,10 @@ import tensorflow as tf
 import burn_tf
 from tests.conformance import cases, discovery
 
-CLASSES = {n: m for n, m in discovery.public_classes().items() if n not in cases.PLAIN}
-FUNCTIONS = {
+CLASSES: dict[str, Callable[..., Any]] = {
+    n: m for n, m in discovery.public_classes().items() if n not in cases.PLAIN
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: member
     for package in discovery.PACKAGES
     for name, member in discovery.exported(package).items()

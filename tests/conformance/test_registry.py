@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import tensorflow as tf
 
 import burn_tf
 from tests.conformance import cases, discovery
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "layer": cases.LAYERS,
     "loss": cases.LOSSES,
     "schedule": cases.SCHEDULES,

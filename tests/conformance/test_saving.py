@@ -96,8 +96,8 @@ def _save_everything(saved: Saved) -> None:
         arrays = [cases.numbers("variable", 3, 4), cases.numbers("slope", 3, 4)]
         saved.add(f"{name}.json", "optimizer", functools.partial(cases.build, optimizer), arrays)
     for name, method in cases.METHODS.items():
-        make = functools.partial(trained.after_one_step, method)
-        saved.add(f"{name}.keras", "method", make, [trained.IMAGES])
+        trained_once = functools.partial(trained.after_one_step, method)
+        saved.add(f"{name}.keras", "method", trained_once, [trained.IMAGES])
 
 
 @pytest.fixture(scope="module")

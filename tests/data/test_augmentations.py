@@ -203,7 +203,8 @@ def boxes(policy, height, width, number=20000):
 
 def simulated(policy, height, width, number=20000):
     """The same rule, drawn by Python."""
-    dice, found = random.Random(0), []
+    dice = random.Random(0)
+    found: list[list[int]] = []
     while len(found) < number:
         area = height * width * dice.uniform(*policy.crop_area)
         ratio = math.exp(dice.uniform(*(math.log(r) for r in policy.crop_ratio)))

@@ -21,7 +21,7 @@ class BurnToyShapes(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     SPLITS: ClassVar = {"train": 12, "test": 5}
-    SIZE: ClassVar = (10, 14)
+    SIZE: ClassVar[tuple[int, int] | None] = (10, 14)
 
     def _info(self):
         features = {
@@ -42,7 +42,7 @@ class BurnToyPhotos(BurnToyShapes):
     """Ten pictures of different sizes in one split."""
 
     SPLITS: ClassVar = {"train": 10}
-    SIZE: ClassVar = None
+    SIZE: ClassVar[tuple[int, int] | None] = None
 
 
 class BurnToyNumbers(tfds.core.GeneratorBasedBuilder):
@@ -70,10 +70,8 @@ def data_dir(tmp_path, monkeypatch):
 
 def by_label(source):
     """Images in an order that does not depend on how TFDS shuffles its shards."""
-    return sorted(
-        (int(label), image.tobytes())
-        for label, image in zip(source.labels, source.array, strict=True)
-    )
+    pairs = zip(source.labels, source.array, strict=True)
+    return sorted((int(label), image.tobytes()) for label, image in pairs)
 
 
 @pytest.mark.parametrize(("split", "number"), [("train", 12), ("test", 5)])
