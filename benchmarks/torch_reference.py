@@ -1,8 +1,9 @@
 """One BURN training step in plain PyTorch modules: what `train_step.py` compares with.
 
-Eager float32 `nn.Module`s in PyTorch's default layout, written from the description of the method the way a
-careful user would: the sign functions are `autograd.Function`s that keep one tensor for the backward pass, point-wise
-operations use PyTorch's own kernels, the teacher runs in inference mode. Nothing of burn_tf is imported.
+Eager float32 `nn.Module`s in PyTorch's default layout, written from the description of the method
+the way a careful user would: the sign functions are `autograd.Function`s that keep one tensor for
+the backward pass, point-wise operations use PyTorch's own kernels, the teacher runs in inference
+mode. Nothing of burn_tf is imported.
 
 Run alone (needs only torch) it times itself and prints one JSON line:
 

@@ -41,7 +41,8 @@ def main(backbone_path: str, output_path: str, epochs: int = 5) -> float:
     export = burn_tf.export.to_lce(model)
     export.save(output_path)
     parity = burn_tf.export.verify_lce(export.flatbuffer, model, test_images[:64])
-    print(f"accuracy {accuracy:.3f}, LCE agrees on {100 * parity.top1_agreement:.1f} % of 64 images")
+    agreement = 100 * parity.top1_agreement
+    print(f"accuracy {accuracy:.3f}, LCE agrees on {agreement:.1f} % of 64 images")
     return float(accuracy)
 
 

@@ -1,15 +1,19 @@
 """The arithmetic of a padded 2-D convolution, arranged for training on CPUs.
 
-Output and gradients are those of `tf.nn.conv2d`; only the way to them differs, where oneDNN is slow.
-Measured for bfloat16 on 2 cores with AMX, kernel gradient first (benchmarks/train_step.py has the whole step):
+Output and gradients are those of `tf.nn.conv2d`; only the way to them differs, where oneDNN is
+slow. Measured for bfloat16 on 2 cores with AMX, kernel gradient first (benchmarks/train_step.py has
+the whole step):
 
-    batch 16, 3x3, 1024 channels, 7x7 map      181 ms -> 19 ms as nine matrix products
-    batch 128, 3x3, 512 channels, 2x2 map       72 ms ->  4 ms;  output 26 -> 6 ms, input gradient 25 -> 6 ms
-    batch 128, 3x3, 1024 channels, 1x1 map     325 ms ->  7 ms;  output 91 -> 6 ms, input gradient 90 -> 4 ms
-    batch 16, 1x1, 128 channels, 56x56 map      20 ms ->  8 ms
+    batch 16, 3x3, 1024 channels, 7x7 map     181 ms -> 19 ms as nine matrix products
+    batch 128, 3x3, 512 channels, 2x2 map      72 ms ->  4 ms
+        (output 26 -> 6 ms, input gradient 25 -> 6 ms)
+    batch 128, 3x3, 1024 channels, 1x1 map    325 ms ->  7 ms
+        (output 91 -> 6 ms, input gradient 90 -> 4 ms)
+    batch 16, 1x1, 128 channels, 56x56 map     20 ms ->  8 ms
 
-Reordering the kernel into and out of oneDNN's blocked layout is what takes the time there. On maps above
-14x14 and for strided kernels above 4 outputs the convolution kernels are the faster ones, and kept.
+Reordering the kernel into and out of oneDNN's blocked layout is what takes the time there. On maps
+above 14x14 and for strided kernels above 4 outputs the convolution kernels are the faster ones, and
+kept.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ _PRODUCTS_FOR_KERNEL = 196
 
 
 def same_padding(size: Any, kernel: int, stride: int) -> tuple[Any, Any]:
-    """Pixels that Keras' `same` adds before and after one axis of `size` (an int or a scalar tensor)."""
+    """Pixels that Keras' `same` adds before and after an axis of `size` (int or scalar tensor)."""
     outputs = (size + stride - 1) // stride
     total = (outputs - 1) * stride + kernel - size
     total = tf.maximum(total, 0) if tf.is_tensor(total) else max(total, 0)
@@ -73,9 +77,7 @@ class _Convolution:
     ) -> None:
         self.size, self.kernel, self.strides = size, kernel, strides
         self.pad_value = pad_value
-        self.borders = [
-            same_padding(*axis) for axis in zip(size, kernel[:2], strides, strict=True)
-        ]
+        self.borders = [same_padding(*axis) for axis in zip(size, kernel[:2], strides, strict=True)]
         self.outputs = [-(-edge // stride) for edge, stride in zip(size, strides, strict=True)]
         area = self.outputs[0] * self.outputs[1]
         point = tuple(kernel[:2]) == (1, 1)
@@ -159,9 +161,7 @@ class _Convolution:
     def _spread(self, piece: tf.Tensor, axis: int, start: int) -> tf.Tensor:
         stride, size = self.strides[axis - 1], self.size[axis - 1]
         kept = [
-            index
-            for index in range(self.outputs[axis - 1])
-            if 0 <= start + index * stride < size
+            index for index in range(self.outputs[axis - 1]) if 0 <= start + index * stride < size
         ]
         lines = {start + index * stride: index for index in kept}
         source = [tf.gather(piece, index, axis=axis) for index in range(self.outputs[axis - 1])]
@@ -180,10 +180,8 @@ class _Convolution:
                 padding="VALID",
             )
         rows = tf.reshape(upstream, [-1, self.kernel[3]])
-        products = [
-            tf.matmul(
-                tf.reshape(self._seen_by(padded, *tap), [-1, self.kernel[2]]), rows, transpose_a=True
-            )
-            for tap in self._taps()
+        seen = [
+            tf.reshape(self._seen_by(padded, *tap), [-1, self.kernel[2]]) for tap in self._taps()
         ]
+        products = [tf.matmul(patch, rows, transpose_a=True) for patch in seen]
         return tf.reshape(tf.concat(products, axis=0), self.kernel)

@@ -84,7 +84,7 @@ class MSBReg(SSLMethod):
             singular_value=singular_value_weight, brownian=brownian_weight
         )
         super().__init__(backbone, regularizer=weights, seed=seed, name=name)
-        head = {"hidden_dims": [hidden_dim], "norm": head_norm}
+        head: dict[str, Any] = {"hidden_dims": [hidden_dim], "norm": head_norm}
         self.projector = projector or mlp_head(
             self.feature_dim, output_dim=embedding_dim, name="projector", **head
         )

@@ -2,9 +2,9 @@
 
     BN(conv(x, W)) = conv(x, W s) + (beta - mean s),   s = gamma / sqrt(variance + epsilon)
 
-Folding is exact but for rounding, and happens anew in every call, so that weights loaded later count.
-It lets TensorFlow run convolution, bias, shortcut and ReLU as one kernel. ResNet-50, 224 px, batch 16,
-bfloat16, seconds of processor time on 2 cores: 0.68 as it was built, 0.25 folded.
+Folding is exact but for rounding, and happens anew in every call, so that weights loaded later
+count. It lets TensorFlow run convolution, bias, shortcut and ReLU as one kernel. ResNet-50, 224 px,
+batch 16, bfloat16, seconds of processor time on 2 cores: 0.68 as it was built, 0.25 folded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from burn_tf._compat import is_functional
 
 
 class _FoldedConv(tf.keras.layers.Layer):
-    """A convolution and the batch norm behind it, both in inference mode; their weights are read live."""
+    """A convolution and the batch norm behind it, in inference mode; weights are read live."""
 
     def __init__(
         self, conv: tf.keras.layers.Conv2D, norm: tf.keras.layers.BatchNormalization
@@ -55,7 +55,8 @@ def frozen_features(network: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]
             nothing else is folded; all other layers, and other kinds of models, run as they are.
 
     Returns:
-        Function of images [B, H, W, 3] that shares the weights of `network` and follows their changes.
+        Function of images [B, H, W, 3] that shares the weights of `network` and follows their
+        changes.
     """
     pairs = _foldable(network) if is_functional(network) else {}
     if not pairs:

@@ -40,6 +40,8 @@ def train_supervised(recipe: Recipe, source: Source, stream: TextIO = sys.stderr
         build_optimizer(recipe, steps_per_epoch(source, recipe.batch_size), steps),
         tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
+    # With its slots made here the step is traced once, not twice.
+    model.optimizer.build(model.trainable_variables)
     views = views_dataset(
         source,
         recipe.views.policy,

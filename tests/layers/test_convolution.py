@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from burn_tf.layers.convolution import conv2d_same, same_padding
 
-# size, kernel, stride: matrix products for everything, for the kernel gradient alone, and for nothing.
+# size, kernel, stride: matrix products for everything, for the kernel gradient alone, for nothing.
 GEOMETRIES = [
     (1, 3, 1), (1, 3, 2), (2, 3, 1), (2, 3, 2), (3, 3, 2), (4, 3, 2), (2, 1, 1), (1, 1, 1), (5, 5, 3),
     (5, 3, 1), (6, 3, 1), (14, 3, 1), (7, 1, 1), (17, 1, 1),
@@ -112,9 +112,7 @@ def test_unknown_batch_size_in_a_graph(size):
     with tf.GradientTape() as tape:
         tape.watch([images, kernel])
         loss = tf.reduce_sum(conv2d_same(images, kernel, (1, 1), 1.0) ** 2)
-    for actual, expected in zip(
-        step(images), tape.gradient(loss, [images, kernel]), strict=True
-    ):
+    for actual, expected in zip(step(images), tape.gradient(loss, [images, kernel]), strict=True):
         np.testing.assert_allclose(actual.numpy(), expected.numpy(), rtol=1e-12)
 
 

@@ -1,0 +1,57 @@
+"""`burn-tf pretrain`: mistakes are one line with exit code 2 and leave nothing behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from burn_tf.cli.main import main
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["pretrain", *words]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("burn-tf: error: ")
+    assert "\n" not in error
+    return error
+
+
+def test_typos(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    work = f"--workdir={tmp_path / 'run'}"
+    assert "Did you mean 'burn_digits'" in refused(
+        capsys, "--recipe=burn_digit", "--data=digits", work
+    )
+    words = ("--recipe=burn_digits", "--data=digits", work)
+    assert "Did you mean 'epochs'" in refused(capsys, *words, "--set=epoch=3")
+    assert "Did you mean --workdir" in refused(capsys, "--recipe=burn_digits", "--workdr=x")
+    assert "needs --recipe" in refused(capsys, "--data=digits", work)
+    assert "needs --workdir" in refused(capsys, "--recipe=burn_digits", "--data=digits")
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    work = f"--workdir={tmp_path / 'run'}"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(capsys, "--recipe=burn_digits", f"--data={empty}", work)
+    refused(capsys, "--recipe=burn_digits", f"--data={tmp_path / 'missing'}", work)
+    assert not (tmp_path / "run").exists()
+
+
+def test_batch_larger_than_the_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    work = f"--workdir={tmp_path / 'run'}"
+    error = refused(capsys, "--recipe=msbreg_digits", "--data=synthetic:10", work)
+    assert "batch" in error and "64" in error
+
+
+def test_teacher_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    work = f"--workdir={tmp_path / 'run'}"
+    words = ("--recipe=burn_paper", "--data=synthetic:8", work, "--set=batch_size=2")
+    assert "teacher.weights" in refused(capsys, *words)
+
+
+def test_workdir_is_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    work = f"--workdir={tmp_path / 'file'}"
+    refused(capsys, "--recipe=msbreg_digits", "--data=synthetic:100", work)
