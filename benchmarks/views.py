@@ -1,6 +1,6 @@
 """Two views per image on ONE core: 32 px from memory and 224 px from JPEG files of 500 x 375.
 
-    python benchmarks/views.py [--policy burn_authors] [--seconds 6] [--others]
+    python benchmarks/views.py [--policy burn_authors] [--seconds 6] [--size 32] [--others]
 
 prints one JSON line per case:
 
@@ -274,6 +274,9 @@ def main() -> None:
         "--policy", help="one policy for both sizes; default: cifar and burn_authors"
     )
     parser.add_argument("--seconds", type=float, default=6.0, help="CPU seconds per measurement")
+    parser.add_argument(
+        "--size", type=int, choices=sorted(TARGETS), help="only this one, in pixels"
+    )
     parser.add_argument("--others", action="store_true", help="also tf.image and KerasCV")
     args = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -283,8 +286,9 @@ def main() -> None:
         photographs(folder)
         sources = [load_source("synthetic:2048"), load_source(folder, split="all")]
         for source, policy, size in zip(sources, policies, (32, 224), strict=True):
-            record = measure(source, policy, size, args.seconds, args.others)
-            print(json.dumps(record), flush=True)
+            if args.size in (None, size):
+                record = measure(source, policy, size, args.seconds, args.others)
+                print(json.dumps(record), flush=True)
 
 
 if __name__ == "__main__":

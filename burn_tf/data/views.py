@@ -231,7 +231,10 @@ def _one_by_one(
     places = tf.data.Dataset.range(start_step, plan.total_steps).map(draw).unbatch()
     dataset = places.map(make, num_parallel_calls=calls, deterministic=True)
     dataset = dataset.batch(batch, drop_remainder=True)
-    return dataset if plan.drop_remainder else dataset.enumerate(start_step).map(shorten)
+    if not plan.drop_remainder:
+        dataset = dataset.enumerate(start_step).map(shorten)
+    # `unbatch` forgets the length, and with it Keras its progress bar.
+    return dataset.apply(tf.data.experimental.assert_cardinality(plan.total_steps - start_step))
 
 
 def _view(image: tf.Tensor, numbers: tf.Tensor, policy: Policy, size: int) -> tf.Tensor:

@@ -78,10 +78,9 @@ def raw_pixels(images: tf.Tensor) -> tf.Tensor:
     return tf.reshape(images, [tf.shape(images)[0], int(np.prod(images.shape[1:]))])
 
 
-def _forward(backbone: Callable[..., tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-    if isinstance(backbone, tf.keras.Model):
-        return tf.function(lambda images: backbone(images, training=False), reduce_retracing=True)
-    return backbone
+def _forward(backbone: Callable[..., tf.Tensor]) -> Callable[[tf.Tensor], Any]:
+    # Keras keeps the traced function with the model: a second protocol does not trace it again.
+    return backbone.predict_on_batch if isinstance(backbone, tf.keras.Model) else backbone
 
 
 def _check_features(features: Any) -> None:

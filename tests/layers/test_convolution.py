@@ -10,7 +10,8 @@ from burn_tf.layers.convolution import conv2d_same, same_padding
 
 # size, kernel, stride: matrix products for everything, for the kernel gradient alone, for nothing.
 GEOMETRIES = [
-    (1, 3, 1), (1, 3, 2), (2, 3, 1), (2, 3, 2), (3, 3, 2), (4, 3, 2), (2, 1, 1), (1, 1, 1), (5, 5, 3),
+    (1, 3, 1), (1, 3, 2), (2, 3, 1), (2, 3, 2), (3, 3, 2), (4, 3, 2), (2, 1, 1), (1, 1, 1),
+    (5, 5, 3),
     (5, 3, 1), (6, 3, 1), (14, 3, 1), (7, 1, 1), (17, 1, 1),
     (15, 3, 1), (7, 3, 2), (8, 3, 2), (9, 1, 2),
 ]  # fmt: skip
