@@ -71,6 +71,8 @@ class SSLMethod(tf.keras.Model):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
+        # Figures are averaged over replicas in the step: Keras must not add them up once more.
+        self.distribute_reduction_method = "first"
         self.backbone = backbone
         self.feature_dim = feature_dim(backbone, "backbone")
         self.regularizer = regularizer or EmbeddingRegularizer()
@@ -137,6 +139,10 @@ class SSLMethod(tf.keras.Model):
         # With its slots made here the first step is traced once, not twice.
         self.optimizer.build(self.trainable_variables)
 
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Restores the optimizer of a saved model; Keras leaves it out where `compile` is ours."""
+        self.compile(**tf.keras.saving.deserialize_keras_object(config))
+
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As in Keras; `x` is a dataset of tuples of views, whose number is checked first."""
         spec = getattr(x, "element_spec", None)
@@ -176,7 +182,7 @@ class SSLMethod(tf.keras.Model):
         self.after_update(step)
         self.update_step.assign_add(1)
         logs = {"loss": loss, **terms, **output.figures}
-        logs["feature_std"] = feature_deviation(output.features)
+        logs["feature_std"] = feature_deviation(distribute.all_gather(output.features))
         logs.update(self.schedule_values(step))
         names = list(logs)
         means = distribute.all_reduce_mean(

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from burn_tf import distribute
 from burn_tf._checks import UserError, check_choice, check_integer, check_range
 from burn_tf.layers import burn_classifier
 from burn_tf.losses import feature_similarity, kl_divergence
@@ -19,6 +20,7 @@ PROJECTIONS = ("linear", "logits")
 PAIRINGS = ("same", "crossed")
 
 
+@tf.keras.utils.register_keras_serializable(package="burn_tf")
 class BURN(SSLMethod):
     """Binary unsupervised representation learning from a frozen teacher.
 
@@ -174,7 +176,8 @@ class BURN(SSLMethod):
         )
 
     def _information(self, target_logits: tf.Tensor) -> tf.Tensor:
-        logits = tf.stop_gradient(tf.cast(target_logits, tf.float32)) / self.temperature
+        logits = distribute.all_gather(tf.stop_gradient(tf.cast(target_logits, tf.float32)))
+        logits /= self.temperature
         probabilities = tf.nn.softmax(logits)
         whole = tf.reduce_mean(probabilities, axis=0)
         each = tf.reduce_sum(probabilities * tf.nn.log_softmax(logits), axis=-1)

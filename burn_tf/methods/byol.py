@@ -13,6 +13,7 @@ from burn_tf.methods.base import StepTerms
 from burn_tf.methods.msbreg import MSBReg
 
 
+@tf.keras.utils.register_keras_serializable(package="burn_tf")
 class BYOL(MSBReg):
     """Bootstrap your own latent: the special case of `MSBReg` with K = 2 and neither L_s nor L_b.
 

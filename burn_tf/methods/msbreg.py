@@ -16,6 +16,7 @@ from burn_tf.methods.regularizers import EmbeddingRegularizer
 from burn_tf.schedules import EMADecay
 
 
+@tf.keras.utils.register_keras_serializable(package="burn_tf")
 class MSBReg(SSLMethod):
     """Online and target networks on K views of each image.
 

@@ -9,15 +9,12 @@ from burn_tf.recipes.base import MSBRegOptions, Network, Optimizer, Recipe, View
 
 RECIPE = Recipe(
     name="msbreg_cifar10",
-    # Few updates: a target that follows closely, and more weight on spread, learn sooner.
-    method=MSBRegOptions(
-        hidden_dim=512, embedding_dim=64, singular_value_weight=0.01, ema_base=0.9
-    ),
+    method=MSBRegOptions(hidden_dim=512, embedding_dim=128),
     backbone=Network("resnet18", width=0.5, small_image_stem=True),
     views=Views(policy="cifar", num_views=2, image_size=32),
     optimizer=Optimizer("adam", learning_rate=1e-3, warmup_epochs=0.25),
-    batch_size=64,
-    epochs=3,
+    batch_size=128,
+    epochs=4,
     stages=("none",),
     precision="mixed_bfloat16",
 )
