@@ -14,7 +14,7 @@ from burn_tf.data import files, folders
 from burn_tf.data.sources import Source, digest, report_skipped
 
 # Photographs stay encoded; this many bytes of them are held in memory (Imagenette has 1.5 GB).
-MAX_BYTES = 8 * 2**30
+MAX_BYTES = 4 * 2**30
 
 
 def load(name: str, split: str, strict: bool) -> Source:

@@ -1,8 +1,8 @@
 """The arithmetic of a padded 2-D convolution, arranged for training on CPUs.
 
 Output and gradients are those of `tf.nn.conv2d`; only the way to them differs, where oneDNN is
-slow. Measured for bfloat16 on 2 cores with AMX and other work beside it, best of 25, kernel gradient
-first (benchmarks/train_step.py has the whole step):
+slow. Measured for bfloat16 on 2 cores with AMX and other work beside it, best of 25, kernel
+gradient first (benchmarks/train_step.py has the whole step):
 
     batch 16, 3x3, 1024 channels, 7x7 map     181 ms -> 19 ms as nine matrix products
     batch 128, 3x3, 512 channels, 2x2 map      72 ms ->  4 ms
