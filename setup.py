@@ -19,6 +19,7 @@ LCE_WHEELS = (
 
 INSTALL_REQUIRES = [
     "absl-py>=2.1",
+    "importlib_resources>=6",  # tensorflow-datasets imports it but requires it for Python 3.8 only
     "keras-cv>=0.9,<0.10",
     "larq>=0.14,<0.15",
     f"larq-compute-engine>=0.16,<0.17; {LCE_WHEELS}",
