@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 
 help:
 	@echo "make install    .venv with the pinned versions of requirements/lock.txt, and burn_tf itself"
-	@echo "make demo       burn-tf demo: pretrain, probe, export, report (about 12 minutes)"
+	@echo "make demo       burn-tf demo: pretrain, probe, export, report (about 5 minutes)"
 	@echo "make test       the quick tests"
 	@echo "make slow       the tests marked slow"
 	@echo "make lint       ruff: rules and format"
