@@ -66,6 +66,7 @@ def pretrain(
         UserError: a work directory of another configuration, a batch larger than the source, a
             teacher that is missing, a run that diverged.
     """
+    check_runnable(recipe, source)
     folder = Path(workdir)
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, recipe, source)
@@ -85,6 +86,28 @@ def total_steps(recipe: Recipe, source: Source) -> int:
     """Updates of one stage of the recipe on this source."""
     whole = recipe.epochs * steps_per_epoch(source, recipe.batch_size)
     return whole if recipe.max_steps is None else min(whole, recipe.max_steps)
+
+
+def check_runnable(recipe: Recipe, source: Source) -> None:
+    """Raise where the recipe, or that of its teacher, cannot run on this source.
+
+    Asked before a work directory is claimed: a refused command leaves nothing behind.
+
+    Raises:
+        UserError: a batch larger than the source, or a teacher that is missing.
+    """
+    steps_per_epoch(source, recipe.batch_size)
+    if not isinstance(recipe.method, BURNOptions):
+        return
+    if recipe.teacher is not None and recipe.teacher.weights is not None:
+        check_model_file(recipe.teacher.weights)
+    elif recipe.teacher is not None and recipe.teacher.recipe is not None:
+        check_runnable(get_recipe(recipe.teacher.recipe), source)
+    else:
+        raise UserError(
+            f"recipe {recipe.name} needs a pretrained teacher: give --set teacher.weights=FILE,"
+            " or train one first with --set teacher.recipe=NAME"
+        )
 
 
 def dry_run(recipe: Recipe) -> dict[str, float]:
@@ -121,13 +144,18 @@ def load_backbone(path: str | os.PathLike[str]) -> tf.keras.Model:
     Raises:
         UserError: when the file is missing or not a Keras model.
     """
-    if not Path(path).exists():
-        raise UserError(f"there is no model at {path}: check the path")
+    check_model_file(path)
     try:
         return tf.keras.models.load_model(path, compile=False)
     except (ValueError, OSError, TypeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} cannot be read as a Keras model: {first}") from error
+
+
+def check_model_file(path: str | os.PathLike[str]) -> None:
+    """Raise unless something lies at `path`."""
+    if not Path(path).exists():
+        raise UserError(f"there is no model at {path}: check the path")
 
 
 def _claim(folder: Path, recipe: Recipe, source: Source) -> None:
@@ -164,13 +192,8 @@ def _differences(found: Any, wanted: Any, prefix: str = "") -> list[str]:
 def _teacher(
     recipe: Recipe, source: Source, folder: Path, seconds: float, stream: TextIO
 ) -> tf.keras.Model | None:
-    if not isinstance(recipe.method, BURNOptions):
+    if not isinstance(recipe.method, BURNOptions) or recipe.teacher is None:
         return None
-    if recipe.teacher is None or (recipe.teacher.weights is None and recipe.teacher.recipe is None):
-        raise UserError(
-            f"recipe {recipe.name} needs a pretrained teacher: give --set teacher.weights=FILE,"
-            " or train one first with --set teacher.recipe=NAME"
-        )
     if recipe.teacher.weights is not None:
         return load_backbone(recipe.teacher.weights)
     return pretrain(

@@ -122,9 +122,13 @@ def test_missing_teacher(tmp_path: Path) -> None:
         run(recipe, tmp_path)
 
 
-def test_batch_larger_than_the_images(recipe: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="batch"):
-        run(override(recipe, ["batch_size=33"]), tmp_path)
+def test_batch_larger_than_the_images_leaves_the_folder_free(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(UserError, match="batch.*Received: 33"):
+        run(override(recipe, ["batch_size=33"]), folder)
+    assert not folder.exists()
 
 
 def test_full_disk_keeps_the_checkpoint_before(
