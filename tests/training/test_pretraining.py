@@ -126,7 +126,7 @@ def test_batch_larger_than_the_images_leaves_the_folder_free(
     recipe: Recipe, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    with pytest.raises(UserError, match="batch.*Received: 33"):
+    with pytest.raises(UserError, match=r"batch.*Received: 33"):
         run(override(recipe, ["batch_size=33"]), folder)
     assert not folder.exists()
 
