@@ -1,4 +1,4 @@
-"""Measure a backbone with a named protocol: a linear probe or neighbours on its features."""
+"""Measure a backbone with a named protocol: linear probe, neighbours or fine-tuning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "protocol",
         None,
-        "linear:burn, linear:burn-scene, linear:msbreg, linear:fast, knn:5, knn:20 or knn:200",
+        "linear:burn, linear:burn-scene, linear:msbreg, linear:fast, knn:5, knn:20, knn:200, "
+        "semi:1pct or semi:10pct",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(

@@ -99,6 +99,20 @@ class Source:
 
         return load
 
+    def subset(self, indices: np.ndarray) -> Source:
+        """The images of these indices (int [M]), in this order; classes keep their numbers."""
+        indices = np.asarray(indices, np.int64)
+        labels = None if self.labels is None else self.labels[indices]
+        return dataclasses.replace(
+            self,
+            labels=labels,
+            fingerprint=digest([self.fingerprint.encode(), indices.tobytes()], labels),
+            array=None if self.array is None else self.array[indices],
+            paths=tuple(self.paths[i] for i in indices) if self.paths else (),
+            kinds=None if self.kinds is None else self.kinds[indices],
+            encoded=tuple(self.encoded[i] for i in indices) if self.encoded else (),
+        )
+
     @classmethod
     def from_array(
         cls,

@@ -1,4 +1,4 @@
-"""Probes that say how good frozen features are: linear ones and nearest neighbours."""
+"""Protocols that say how good features are: linear probes, neighbours, fine-tuning."""
 
 from burn_tf.evaluation.fast_linear import FastLinearProbe
 from burn_tf.evaluation.features import EvaluationData, extract_features, raw_pixels
@@ -6,6 +6,7 @@ from burn_tf.evaluation.knn import KNNProbe
 from burn_tf.evaluation.linear import LinearProbe
 from burn_tf.evaluation.protocols import PROTOCOLS, get_protocol
 from burn_tf.evaluation.results import Result
+from burn_tf.evaluation.semi_supervised import SemiSupervised
 
 __all__ = [
     "PROTOCOLS",
@@ -14,6 +15,7 @@ __all__ = [
     "KNNProbe",
     "LinearProbe",
     "Result",
+    "SemiSupervised",
     "extract_features",
     "get_protocol",
     "raw_pixels",

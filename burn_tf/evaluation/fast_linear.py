@@ -12,7 +12,7 @@ from burn_tf._checks import UserError, check_integer, check_range
 from burn_tf.evaluation.features import EvaluationData
 from burn_tf.evaluation.metrics import classification_metrics
 from burn_tf.evaluation.results import Result
-from burn_tf.evaluation.splits import labelled_features, provenance
+from burn_tf.evaluation.splits import labelled_features, part_of_each_class, provenance
 
 _CHUNK = 4096
 _COLUMNS = 2048
@@ -104,12 +104,8 @@ def _solve(gram: np.ndarray, cross: np.ndarray, relative_ridge: float) -> np.nda
 
 def _held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Mask of a held-out part of every class; a class of one image stays in the fitted part."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    mask = np.zeros(len(labels), bool)
-    for value in np.unique(labels):
-        own = order[labels[order] == value]
-        mask[own[: int(np.ceil(fraction * len(own))) if len(own) > 1 else 0]] = True
-    return mask
+    mask = part_of_each_class(labels, fraction, seed)
+    return mask & (np.bincount(labels)[labels] > 1)
 
 
 class FastLinearProbe:

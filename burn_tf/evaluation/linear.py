@@ -12,6 +12,7 @@ from burn_tf._checks import UserError, check_integer, check_range
 from burn_tf.evaluation.features import EvaluationData
 from burn_tf.evaluation.metrics import classification_metrics
 from burn_tf.evaluation.results import Result
+from burn_tf.evaluation.sgd import sgd_step
 from burn_tf.evaluation.splits import labelled_features, provenance
 
 _INITIAL_DEVIATION = 0.01
@@ -43,8 +44,7 @@ class _SoftmaxClassifier(tf.Module):
         gradients = tf.matmul(rows, error, transpose_a=True), tf.reduce_sum(error, axis=0)
         places = (self.weights, self.weights_velocity), (self.bias, self.bias_velocity)
         for gradient, (variable, velocity) in zip(gradients, places, strict=True):
-            velocity.assign(momentum * velocity + gradient + decay * variable)
-            variable.assign_sub(rate * velocity)
+            sgd_step(variable, velocity, gradient, rate, momentum, decay)
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
 
     @tf.function

@@ -8,8 +8,9 @@ from burn_tf._checks import check_choice
 from burn_tf.evaluation.fast_linear import FastLinearProbe
 from burn_tf.evaluation.knn import KNNProbe
 from burn_tf.evaluation.linear import LinearProbe
+from burn_tf.evaluation.semi_supervised import SemiSupervised
 
-Protocol = LinearProbe | FastLinearProbe | KNNProbe
+Protocol = LinearProbe | FastLinearProbe | KNNProbe | SemiSupervised
 
 
 def _burn() -> LinearProbe:
@@ -38,6 +39,8 @@ PROTOCOLS: dict[str, Callable[[], Protocol]] = {
     "knn:5": lambda: KNNProbe(5),
     "knn:20": lambda: KNNProbe(20),
     "knn:200": lambda: KNNProbe(200),
+    "semi:1pct": lambda: SemiSupervised("semi:1pct", 0.01),
+    "semi:10pct": lambda: SemiSupervised("semi:10pct", 0.1),
 }
 
 
@@ -46,7 +49,8 @@ def get_protocol(name: str) -> Protocol:
 
     Args:
         name: One of `PROTOCOLS`: `linear:burn` (objects), `linear:burn-scene`, `linear:msbreg`,
-            `linear:fast` (ours, closed form), `knn:5`, `knn:20`, `knn:200`.
+            `linear:fast` (ours, closed form), `knn:5`, `knn:20`, `knn:200`, `semi:1pct`,
+            `semi:10pct`.
 
     Raises:
         UserError: unknown name; the message shows the nearest one.

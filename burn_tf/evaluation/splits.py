@@ -65,6 +65,16 @@ def check_labels(data: EvaluationData) -> int:
     return int(train.max()) + 1
 
 
+def part_of_each_class(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Mask bool [N] of a random part of every class, rounded up: at least one image of each."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    mask = np.zeros(len(labels), bool)
+    for value in np.unique(labels):
+        own = order[labels[order] == value]
+        mask[own[: int(np.ceil(fraction * len(own)))]] = True
+    return mask
+
+
 def labelled_features(backbone: Callable[..., tf.Tensor], data: EvaluationData) -> FeatureSplits:
     """Check the labels of both splits (before any work), then extract the features of both."""
     num_classes = check_labels(data)
@@ -81,15 +91,23 @@ def provenance(
     settings: dict[str, Any],
 ) -> dict[str, Any]:
     """All that a probe's figures depend on, as JSON types."""
+    return run_provenance(backbone, data, settings) | {
+        "feature_dim": int(splits.train_features.shape[1]),
+        "num_classes": splits.num_classes,
+        "features": "inference mode, one centre crop per image, no augmentation",
+    }
+
+
+def run_provenance(
+    backbone: Callable[..., tf.Tensor], data: EvaluationData, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """What the figures of any protocol depend on, as JSON types."""
     from burn_tf import __version__
 
     return {
         "settings": settings,
         "data": data.describe(),
         "backbone": str(getattr(backbone, "name", getattr(backbone, "__name__", "callable"))),
-        "feature_dim": int(splits.train_features.shape[1]),
-        "num_classes": splits.num_classes,
-        "features": "inference mode, one centre crop per image, no augmentation",
         "versions": {"burn_tf": __version__, "tensorflow": tf.__version__},
         "machine": platform.machine(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

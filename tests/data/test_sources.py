@@ -161,6 +161,24 @@ def test_from_array():
     assert source.fingerprint != Source.from_array(grey + 1, np.array([3, 1])).fingerprint
 
 
+def test_subset_of_every_kind(folder):
+    files = load_source(str(folder), split="all")
+    array = Source.from_array(np.stack([files.image(i) for i in range(10)]), files.labels)
+    data = tuple(path.read_bytes() for path in sorted(folder.rglob("*.png")))
+    encoded = Source("e", "all", files.labels, None, "0", kinds=np.ones(10, np.int64), encoded=data)
+    for source in (files, array, encoded):
+        part = source.subset(np.array([7, 2]))
+        assert part.num_images == 2
+        np.testing.assert_array_equal(part.labels, source.labels[[7, 2]])
+        for own, index in enumerate((7, 2)):
+            np.testing.assert_array_equal(part.image(own), source.image(index))
+        given = part.loader()(tf.constant([0] if part.array is not None else 0, tf.int64))
+        np.testing.assert_array_equal(np.reshape(given, [16, 16, 3]), source.image(7))
+        others = [source.subset(np.array(indices)) for indices in ([2, 7], [7], [7, 3])]
+        prints = {source.fingerprint, part.fingerprint, *(o.fingerprint for o in others)}
+        assert len(prints) == 5
+
+
 @pytest.mark.parametrize(
     ("array", "labels"),
     [
