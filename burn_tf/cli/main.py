@@ -25,6 +25,8 @@ COMMANDS = {
     "pretrain": "train a backbone without labels, from a recipe",
     "evaluate": "measure a backbone with a named protocol",
     "export": "write a model as a file for phones",
+    "convert": "read a PyTorch checkpoint into Keras models",
+    "zoo": "list the models with weights, show a card, fetch weights for offline use",
     "doctor": "check this installation and say how to repair it",
 }
 # How absl words the check that `mark_flag_as_required` adds.
@@ -35,8 +37,8 @@ _CURES = {
     errno.EROFS: "choose a folder on a disk that can be written to",
     errno.ENOENT: "check the path",
 }
-# Commands that run where the library itself cannot be imported.
-_WITHOUT_LIBRARY = frozenset({"doctor"})
+# Commands that run where the library itself cannot be imported, or need none of it.
+_WITHOUT_LIBRARY = frozenset({"doctor", "zoo"})
 _HELP = frozenset({"help", "-h", "--help", "-help", "--helpfull", "--helpshort"})
 
 
@@ -112,22 +114,36 @@ def _run(command: str, words: list[str]) -> int:
 def parse(module: ModuleType, command: str, words: Sequence[str]) -> absl_flags.FlagValues:
     """The flags of one subcommand, parsed from `words`.
 
+    Words outside flags fill the flags that the module names in `POSITIONAL`, in that order.
+
     Raises:
-        UserError: for an unknown flag, a word outside any flag, or a value that a flag refuses.
+        UserError: for an unknown flag, a word too many, or a value that a flag refuses.
     """
     flags = absl_flags.FlagValues()
     module.register(flags)
+    positional = _positional(module)
+    flags.set_gnu_getopt(bool(positional))
     try:
         rest = flags(["burn-tf", *words])[1:]
     except absl_flags.UnrecognizedFlagError as error:
         raise UserError(_unknown_flag(error.flagname, flags, command)) from error
     except absl_flags.IllegalFlagValueError as error:
         raise UserError(_refused_value(str(error), command)) from error
+    while rest and positional and not flags[positional[0]].present:
+        flags[positional[0]].parse(rest.pop(0))
+        positional = positional[1:]
     if rest:
+        words_taken = "".join(f"{name.upper()} and " for name in _positional(module))
         raise UserError(
-            f"`burn-tf {command}` takes flags only, such as --name=value. Received: {rest[0]!r}"
+            f"`burn-tf {command}` takes {words_taken}flags only, such as --name=value. "
+            f"Received: {rest[0]!r}"
         )
     return flags
+
+
+def _positional(module: ModuleType) -> tuple[str, ...]:
+    """The flags that may also be given as bare words."""
+    return tuple(getattr(module, "POSITIONAL", ()))
 
 
 def import_library() -> None:
@@ -166,9 +182,8 @@ def command_help(command: str) -> str:
     module.register(flags)
     rows = [row for name in sorted(flags) for row in _flag_rows(flags[name])]
     about = textwrap.dedent(module.__doc__ or "").strip()
-    return "\n".join(
-        [about, "", f"Usage: burn-tf {command} [--flag=value ...]", "", *rows]
-    ).rstrip()
+    usage = " ".join(["burn-tf", command, *map(str.upper, _positional(module))])
+    return "\n".join([about, "", f"Usage: {usage} [--flag=value ...]", "", *rows]).rstrip()
 
 
 def _flag_rows(flag: absl_flags.Flag) -> list[str]:
