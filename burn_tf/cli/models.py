@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 RAW_PIXELS = "raw_pixels"
+_PACKED = ".safetensors"
 _UNTRAINED = "untrained:"
 _BUILDERS = {
     "reactnet_a": "ReActNetA",
@@ -21,16 +22,18 @@ _BUILDERS = {
     "resnet50": "ResNet50",
 }
 MODEL_HELP = (
-    "a saved Keras model (.keras, .h5 or a SavedModel folder), or untrained:NAME, a backbone with "
-    f"random weights, NAME being {', '.join(_BUILDERS)}"
+    "a model of the zoo (see burn-tf zoo), a saved Keras model (.keras, .h5 or a SavedModel "
+    "folder), a packed .safetensors file, or untrained:NAME, a backbone with random weights, NAME "
+    f"being {', '.join(_BUILDERS)} or a model of the zoo"
 )
 
 
 def load_model(name: str, image_size: int | None = None) -> tf.keras.Model:
-    """The Keras model of a path or of `untrained:NAME`.
+    """The Keras model of a path, of a zoo name or of `untrained:NAME`.
 
     Args:
-        name: path of a saved model, or `untrained:` and the name of a backbone.
+        name: path of a saved model, a model of the zoo (features), or `untrained:` and the name of
+            a backbone.
         image_size: pixels, for a backbone that is built here.
 
     Raises:
@@ -39,8 +42,14 @@ def load_model(name: str, image_size: int | None = None) -> tf.keras.Model:
     if name.startswith(_UNTRAINED):
         return _untrained(name.removeprefix(_UNTRAINED), image_size)
     path = Path(name)
+    if not path.exists() and name in _zoo_names():
+        return _from_zoo(name, image_size, "default")
     if not path.exists():
         raise UserError(_nothing_there(name))
+    if path.suffix == _PACKED:
+        from burn_tf.convert import load_packed
+
+        return load_packed(path)
     if not _looks_like_model(path):
         raise UserError(f"`model` {name!r} is not a saved Keras model (.keras, .h5 or SavedModel)")
     return _load(path)
@@ -79,13 +88,30 @@ def _untrained(name: str, image_size: int | None) -> tf.keras.Model:
     from burn_tf import backbones
     from burn_tf._checks import check_choice
 
-    builder = getattr(backbones, _BUILDERS[check_choice("model", name, _BUILDERS)])
+    zoo_names = _zoo_names()
+    if name in zoo_names:
+        return _from_zoo(name, image_size, None)
+    builder = getattr(backbones, _BUILDERS[check_choice("model", name, [*_BUILDERS, *zoo_names])])
     shape = (image_size, image_size, 3)
     return builder(input_shape=shape, include_top=False, pooling="avg")
 
 
+def _zoo_names() -> list[str]:
+    from burn_tf import zoo
+
+    return list(zoo.list_models())
+
+
+def _from_zoo(name: str, image_size: int | None, weights: str | None) -> tf.keras.Model:
+    from burn_tf import zoo
+
+    shape = None if image_size is None else (image_size, image_size, 3)
+    return zoo.load(name, weights=weights, input_shape=shape, pooling="avg")
+
+
 def _nothing_there(name: str) -> str:
-    known = [RAW_PIXELS, *(_UNTRAINED + builder for builder in _BUILDERS)]
+    zoo_names = _zoo_names()
+    known = [RAW_PIXELS, *zoo_names, *(_UNTRAINED + base for base in (*_BUILDERS, *zoo_names))]
     guess = nearest(name, known)
     hint = f" Did you mean {guess!r}?" if guess else ""
     return f"`model` must be {MODEL_HELP}.{hint} Received: {name!r}, which does not exist"

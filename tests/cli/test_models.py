@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from burn_tf import backbones, layers
+from burn_tf import backbones, convert, layers
 from burn_tf._checks import UserError
 from burn_tf.cli import models
 from burn_tf.evaluation import raw_pixels
@@ -38,6 +38,24 @@ def test_an_untrained_backbone_is_asked_for_by_name() -> None:
     assert len(model.output_shape) == 2
 
 
+def test_a_model_of_the_zoo_and_its_untrained_twin() -> None:
+    trained = models.load_model("burn_reactnet_a")
+    assert trained.input_shape == (None, 32, 32, 3) and len(trained.output_shape) == 2
+    assert models.load_model("burn_reactnet_a", 48).input_shape == (None, 48, 48, 3)
+    twin = models.load_model("untrained:burn_reactnet_a")
+    assert twin.output_shape == trained.output_shape
+    kernels = [model.get_layer("stem_conv").get_weights()[0] for model in (trained, twin)]
+    assert not np.allclose(*kernels)
+
+
+def test_a_packed_file(tmp_path: Path) -> None:
+    model = backbones.ReActNetTiny((16, 16, 3), include_top=False, pooling="avg")
+    convert.save_packed(model, tmp_path / "tiny.safetensors")
+    loaded = models.load_model(str(tmp_path / "tiny.safetensors"))
+    images = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_allclose(loaded(images), model(images), rtol=1e-3, atol=1e-4)
+
+
 def test_raw_pixels_are_a_baseline_for_protocols_only() -> None:
     assert models.load_features("raw_pixels") is raw_pixels
     with pytest.raises(UserError, match="does not exist"):
@@ -65,6 +83,7 @@ def test_input_side() -> None:
         ("raw_pixel", "Did you mean 'raw_pixels'"),
         ("untraind:resnet18", "Did you mean 'untrained:resnet18'"),
         ("untrained:resnet81", "Did you mean 'resnet18'"),
+        ("burn_reactnet_b", "Did you mean 'burn_reactnet_a'"),
         ("missing.keras", "does not exist"),
     ],
 )

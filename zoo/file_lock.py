@@ -1,0 +1,89 @@
+"""A lock between processes (and threads) that dies with its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from burn_tf._checks import UserError
+
+_POLL_SECONDS = 0.05
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+    def _unlock(handle: int, path: Path) -> None:
+        # An open file cannot be deleted here: the empty file stays.
+        os.lseek(handle, 0, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(handle: int, path: Path) -> None:
+        # Deleted while it is held, so that nobody can hold a lock on a file that is gone.
+        path.unlink(missing_ok=True)
+        # Closing is not enough: a forked child shares the lock through its copy of the handle.
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
+    """Hold the lock that is the file `path`, waiting for another holder.
+
+    The operating system frees it when the holder ends, in whatever way: a file left by a process
+    that was killed locks nobody out.
+
+    Args:
+        path: of the lock file, in a folder that exists; it is gone afterwards (not on Windows).
+        timeout_seconds: how long to wait.
+
+    Raises:
+        UserError: it was not free in time.
+        OSError: the folder cannot be written to.
+    """
+    handle = _acquire(path, time.monotonic() + timeout_seconds)
+    try:
+        yield
+    finally:
+        _unlock(handle, path)
+        os.close(handle)
+
+
+def _acquire(path: Path, deadline: float) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(handle)
+            if _is_file(handle, path):
+                return handle
+        except (BlockingIOError, PermissionError):
+            # Held by another one. Windows says so with PermissionError.
+            if time.monotonic() > deadline:
+                os.close(handle)
+                raise UserError(
+                    f"another process is still at work under {str(path)!r}: wait for it, or end it"
+                ) from None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_file(handle: int, path: Path) -> bool:
+    """Whether `handle` is the file that now stands at `path`, and not one deleted meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
