@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow lint format types wheel lock benchmark clean
+.PHONY: help install demo test slow test-torch torch lint format types wheel lock benchmark clean
 
 help:
 	@echo "make install    .venv with the pinned versions of requirements/lock.txt, and burn_tf itself"
 	@echo "make demo       burn-tf demo: pretrain, probe, export, report (about 5 minutes)"
 	@echo "make test       the quick tests"
 	@echo "make slow       the tests marked slow"
+	@echo "make test-torch the tests that read PyTorch checkpoints; adds PyTorch to .venv"
 	@echo "make lint       ruff: rules and format"
 	@echo "make format     let ruff rewrite what it can"
 	@echo "make types      mypy"
@@ -58,6 +59,12 @@ test: install
 slow: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow
 
+torch: install
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/torch.txt
+
+test-torch: torch
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m torch
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,8 +80,7 @@ wheel: install
 	rm -rf build dist
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
-benchmark: install
-	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation -c requirements/lock.txt -e '.[torch]'
+benchmark: torch
 	@for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
 # Needs uv, which pip installs; pip itself cannot resolve for three interpreters at once.

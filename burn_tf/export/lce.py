@@ -12,6 +12,7 @@ from burn_tf._checks import UserError
 from burn_tf._files import atomic_write
 from burn_tf.export.binary_layers import match_layers
 from burn_tf.export.flatbuffer import read_flatbuffer
+from burn_tf.export.folding import fold_shifts
 from burn_tf.export.preparation import check_exportable, float32_model, frozen_model, input_shape
 from burn_tf.export.report import ExportReport
 
@@ -80,7 +81,11 @@ def _float_weight_bytes(model: tf.keras.Model) -> int:
 
 
 def to_lce(
-    model: tf.keras.Model, *, strict: bool = True, input_size: int | tuple[int, int] | None = None
+    model: tf.keras.Model,
+    *,
+    strict: bool = True,
+    input_size: int | tuple[int, int] | None = None,
+    fold: bool = True,
 ) -> LCEExport:
     """Convert a model with binary layers into a file for the Larq Compute Engine.
 
@@ -92,6 +97,7 @@ def to_lce(
             backbone. One in mixed precision is rebuilt in float32, and the report says so.
         strict: Raise when a binary layer would be computed in float; default True (ours).
         input_size: Pixels, a side or (height, width), for a model built for any size.
+        fold: Convert `fold_shifts(model)`, a smaller and faster file; default True (ours).
 
     Returns:
         The file, for one image at a time, and its report.
@@ -113,7 +119,7 @@ def to_lce(
     check_exportable(model)
     shape = input_shape(model, input_size)
     rebuilt, notes = float32_model(model)
-    flatbuffer = _convert(frozen_model(rebuilt), shape)
+    flatbuffer = _convert(frozen_model(fold_shifts(rebuilt) if fold else rebuilt), shape)
     graph = read_flatbuffer(flatbuffer)
     report = ExportReport(
         layers=match_layers(rebuilt, graph),

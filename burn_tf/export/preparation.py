@@ -84,11 +84,18 @@ def _rewritten(config: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) 
     return change({key: _rewritten(value, change) for key, value in config.items()})
 
 
-def _rebuilt(
+def rebuilt_model(
     model: tf.keras.Model,
     change: Callable[[dict[str, Any]], dict[str, Any]],
     value: Callable[[tf.Variable], np.ndarray],
 ) -> tf.keras.Model:
+    """A copy of `model` with another configuration and other weights.
+
+    Args:
+        model: functional or sequential.
+        change: what every dictionary of its configuration becomes.
+        value: what every weight becomes.
+    """
     # A plain functional model over the same layers has a configuration that its class can read.
     plain = tf.keras.Model(model.inputs, model.outputs, name=model.name)
     copy = tf.keras.Model.from_config(_rewritten(plain.get_config(), change))
@@ -97,7 +104,8 @@ def _rebuilt(
     return copy
 
 
-def _float32_values(variable: tf.Variable) -> np.ndarray:
+def float32_values(variable: tf.Variable) -> np.ndarray:
+    """A variable of any dtype as float32."""
     return np.asarray(tf.cast(variable, tf.float32))
 
 
@@ -114,7 +122,7 @@ def float32_model(model: tf.keras.Model) -> tuple[tf.keras.Model, tuple[str, ...
     floating = sorted(name for name in policies if "float" in name)
     if not floating:
         return model, ()
-    rebuilt = _rebuilt(model, _float32_policy, _float32_values)
+    rebuilt = rebuilt_model(model, _float32_policy, float32_values)
     return rebuilt, (f"rebuilt in float32; the model itself computes in {', '.join(floating)}",)
 
 
@@ -136,6 +144,6 @@ def frozen_model(model: tf.keras.Model) -> tf.keras.Model:
 
     def value(variable: tf.Variable) -> np.ndarray:
         frozen = kernels.get(variable_key(variable))
-        return _float32_values(variable) if frozen is None else frozen
+        return float32_values(variable) if frozen is None else frozen
 
-    return _rebuilt(model, change, value)
+    return rebuilt_model(model, change, value)
