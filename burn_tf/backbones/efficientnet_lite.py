@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 
+from burn_tf._checks import UserError
 from burn_tf.backbones.top import add_top, check_common, load_weights, make_input, scaled_channels
 from burn_tf.layers import BatchNorm
 
@@ -82,6 +83,11 @@ def _own_normalisation(x: tf.Tensor) -> tf.Tensor:
     # Late, because the package of data imports far more than this network needs.
     from burn_tf.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
+    if x.shape[-1] != len(IMAGENET_MEAN):
+        raise UserError(
+            "`include_preprocessing` must be False but for images of three channels. "
+            f"Received: {x.shape[-1]} channels"
+        )
     scale = [255 * std / _OWN_STD for std in IMAGENET_STD]
     offset = [(255 * mean - _OWN_MEAN) / _OWN_STD for mean in IMAGENET_MEAN]
     return tf.keras.layers.Rescaling(scale, offset, name="own_normalisation")(x)
@@ -132,7 +138,8 @@ def EfficientNetLite0(
         outputs are float32 or wider.
 
     Raises:
-        UserError: a value outside the listed ones, or weights that do not fit.
+        UserError: a value outside the listed ones, preprocessing of images without three channels,
+            or weights that do not fit.
 
     Example:
         >>> from burn_tf.backbones import EfficientNetLite0

@@ -29,14 +29,15 @@ class MacCount:
 
 
 def _layer_macs(layer: tf.keras.layers.Layer) -> int:
-    if isinstance(layer, tf.keras.layers.Conv2D):
+    if isinstance(layer, (tf.keras.layers.Conv2D, tf.keras.layers.DepthwiseConv2D)):
         pixels = layer.output_shape[1:3]
         if None in pixels:
             raise UserError(
                 f"`model` must have a fixed image size to count the work of {layer.name!r}: "
                 f"build it with input_shape=(height, width, 3). Received: {layer.output_shape}"
             )
-        return int(math.prod(pixels) * math.prod(layer.kernel.shape))
+        # The first weight is the kernel, whatever a depthwise convolution calls it.
+        return int(math.prod(pixels) * math.prod(layer.weights[0].shape))
     return math.prod(layer.kernel.shape) if isinstance(layer, tf.keras.layers.Dense) else 0
 
 

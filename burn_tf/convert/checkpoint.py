@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,19 +121,25 @@ def _torch(source: str) -> Any:
 def _torch_tree(content: bytes, source: str) -> Any:
     torch = _torch(source)
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of what it warns of, such as an unusual pickle, it then reads or refuses.
+            warnings.simplefilter("ignore")
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     # A damaged pickle leads torch into exceptions of every class.
     except Exception as error:
         raise _torch_failure(str(error) or type(error).__name__, source) from error
 
 
 def _torch_failure(message: str, source: str) -> UserError:
-    found = re.search(r"GLOBAL ([\w.]+)", message)
-    if found or "weights_only" in message.lower() or "weights only" in message.lower():
-        what = found.group(1) if found else message.strip().splitlines()[0]
+    found = re.search(r"GLOBAL ([\w.]+)", message) or re.search(
+        r"([Uu]nsupported \w+ \d+)", message
+    )
+    # The rest of such a message is the advice to switch the protection off.
+    if found or "weights only" in message.lower():
+        reason = found.group(1) if found else "a pickle that cannot be read safely"
         return UserError(
-            f"{source!r} holds more than tensors, and nothing in a checkpoint is executed: save "
-            f"only its state_dict. Received: {what}"
+            f"{source!r} holds more than tensors or is damaged, and nothing in a checkpoint is "
+            f"executed: save only its state_dict. Received: {reason}"
         )
     return _not_whole(source, " ".join(message.split())[:200])
 

@@ -13,7 +13,7 @@ from burn_tf.convert.request import Request
 from burn_tf.convert.rules import Plan, listed
 
 # What tells the first training stage from the second where names and shapes are the same.
-_STAGE = re.compile(r"(?:stage|step)[ _-]?([12])", re.IGNORECASE)
+_STAGE = re.compile(r"(?:stage|step)[ _-]?([12])(?!\d)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import larq as lq
@@ -13,6 +14,20 @@ from burn_tf.layers.fusion import channel_sum, fused
 def _convertible(weights: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """A product, since the mobile converter does not fold a large kernel out of a selection."""
     return tf.cast(lq.math.sign(weights), scale.dtype) * scale
+
+
+def _mean(rows: tf.Tensor) -> tf.Tensor:
+    """Mean over the first axis, added up in two steps.
+
+    In one, 9,216 float32 values are added one after the other: 1e-6 off, and 3e-5 where all are
+    equal, ten times as much as the rounding of the convolutions behind.
+    """
+    count = rows.shape[0]
+    if count is None:
+        return tf.reduce_mean(rows, axis=0)
+    groups = max(size for size in range(1, math.isqrt(count) + 1) if count % size == 0)
+    parts = tf.reshape(rows, [groups, count // groups, rows.shape[-1]])
+    return tf.reduce_mean(tf.reduce_mean(parts, axis=1), axis=0)
 
 
 @fused
@@ -45,7 +60,7 @@ def scaled_sign(weights: tf.Tensor, dtype: Any = None, training: bool = False) -
             scale = channel_sum(magnitude) / tf.cast(tf.shape(rows)[0], rows.dtype)
             signed = _signed(rows, tf.cast(scale, result_dtype))
         else:
-            scale = tf.reduce_mean(magnitude, axis=0)
+            scale = _mean(magnitude)
             signed = _convertible(rows, tf.cast(scale, result_dtype))
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:

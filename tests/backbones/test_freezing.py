@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ def test_training_mode_of_a_frozen_backbone_is_inference():
 class Recording(tf.keras.optimizers.SGD):
     """Remembers the names of the variables that it is given."""
 
-    given: set[str] = set()
+    given: ClassVar[set[str]] = set()
 
     def apply_gradients(self, grads_and_vars, *args, **kwargs):
         pairs = list(grads_and_vars)

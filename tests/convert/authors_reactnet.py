@@ -17,17 +17,17 @@ Tensors = dict[str, np.ndarray]
 BLOCKS = [(2, 1), (2, 2), (1, 1), (2, 2), (1, 1), (2, 2), *[(1, 1)] * 5, (2, 2), (1, 1)]
 
 
-def _norm(rng: np.random.Generator, name: str, channels: int) -> Tensors:
+def norm(rng: np.random.Generator, name: str, channels: int) -> Tensors:
     return {
         f"{name}.weight": rng.uniform(0.5, 1.5, channels),
         f"{name}.bias": rng.normal(0, 0.3, channels),
         f"{name}.running_mean": rng.normal(0, 0.3, channels),
         f"{name}.running_var": rng.uniform(0.5, 1.5, channels),
-        f"{name}.num_batches_tracked": np.int64(7),
+        f"{name}.num_batches_tracked": np.array(7, np.int64),
     }
 
 
-def _kernel(rng: np.random.Generator, outputs: int, inputs: int, edge: int) -> np.ndarray:
+def kernel(rng: np.random.Generator, outputs: int, inputs: int, edge: int) -> np.ndarray:
     scale = (inputs * edge**2) ** -0.5
     return rng.normal(0, scale, (outputs, inputs, edge, edge))
 
@@ -43,16 +43,16 @@ def _block(rng: np.random.Generator, name: str, channels: int, copies: int) -> T
         pairs = [("binary_pw_down1", "bn2_1"), ("binary_pw_down2", "bn2_2")]
     tensors = {
         f"{name}.move11.bias": _shift(rng, channels),
-        f"{name}.binary_3x3.weight": _kernel(rng, channels, channels, 3),
-        **_norm(rng, f"{name}.bn1", channels),
+        f"{name}.binary_3x3.weight": kernel(rng, channels, channels, 3),
+        **norm(rng, f"{name}.bn1", channels),
         f"{name}.move12.bias": _shift(rng, channels),
         f"{name}.prelu1.weight": rng.normal(0.25, 0.1, channels),
         f"{name}.move13.bias": _shift(rng, channels),
         f"{name}.move21.bias": _shift(rng, channels),
     }
-    for conv, norm in pairs:
-        tensors[f"{name}.{conv}.weight"] = _kernel(rng, channels, channels, 1)
-        tensors |= _norm(rng, f"{name}.{norm}", channels)
+    for conv, bn in pairs:
+        tensors[f"{name}.{conv}.weight"] = kernel(rng, channels, channels, 1)
+        tensors |= norm(rng, f"{name}.{bn}", channels)
     return tensors | {
         f"{name}.move22.bias": _shift(rng, wide),
         f"{name}.prelu2.weight": rng.normal(0.25, 0.1, wide),
@@ -71,8 +71,8 @@ def random_tensors(seed: int = 0, stem: int = 8) -> Tensors:
     """Weights of a network `stem / 32` as wide, without anything behind the pooling."""
     rng = np.random.default_rng(seed)
     tensors = {
-        "feature.0.conv1.weight": _kernel(rng, stem, 3, 3),
-        **_norm(rng, "feature.0.bn1", stem),
+        "feature.0.conv1.weight": kernel(rng, stem, 3, 3),
+        **norm(rng, "feature.0.bn1", stem),
     }
     channels = stem
     for index, (copies, _) in enumerate(BLOCKS, start=1):
@@ -85,7 +85,7 @@ def classifier(rng: np.random.Generator, name: str, inputs: int, width: int) -> 
     """BURN's classifier: fc0, bn0, ReLU, fc1."""
     return {
         **linear(rng, f"{name}.fc0", inputs, width),
-        **_norm(rng, f"{name}.bn0", width),
+        **norm(rng, f"{name}.bn0", width),
         **linear(rng, f"{name}.fc1", width, width),
     }
 

@@ -21,7 +21,7 @@ layers = tf.keras.layers
 
 
 @tf.keras.utils.register_keras_serializable(package="test_model_config")
-class Doubled(layers.Layer):
+class Doubled(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return 2 * inputs
 
@@ -35,7 +35,7 @@ def unknown_function(x: tf.Tensor) -> tf.Tensor:
     return 4 * x
 
 
-class Unknown(layers.Layer):
+class Unknown(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs
 

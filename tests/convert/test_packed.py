@@ -360,7 +360,7 @@ class TestRefusesToWrite:
         with pytest.raises(UserError, match="Did you mean 'float16'"):
             save_packed(small, path, float_dtype="float61")
         with pytest.raises(UserError, match="must map texts to texts"):
-            save_packed(small, path, metadata={"epochs": 3})
+            save_packed(small, path, metadata={"epochs": 3})  # type: ignore[dict-item]
         with pytest.raises(UserError, match=r"must end in '\.safetensors'"):
             save_packed(small, tmp_path / "model.keras")
         assert not list(tmp_path.iterdir())
