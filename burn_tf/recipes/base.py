@@ -53,10 +53,14 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class Teacher:
-    """Where BURN's frozen extractor comes from: a saved model, or another recipe run before it."""
+    """Where BURN's frozen extractor comes from: a saved model, or another recipe run before it.
+
+    `image_size` is the side in pixels to which it sees the views enlarged; None: as they are.
+    """
 
     recipe: str | None = None
     weights: str | None = None
+    image_size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +134,8 @@ class Recipe:
             raise UserError("`stages` must name at least one stage. Received: ()")
         for stage in self.stages:
             check_choice("stages", stage, ("none", "activations", "both"))
+        if self.teacher is not None and self.teacher.image_size is not None:
+            check_integer("teacher.image_size", self.teacher.image_size, low=self.views.image_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, for JSON and comparison."""

@@ -45,6 +45,13 @@ def build_backbone(network: Network, image_size: int, binarize: str) -> tf.keras
     )
 
 
+def enlarge_images(model: tf.keras.Model, image_size: int, enlarged_size: int) -> tf.keras.Model:
+    """The model behind a bilinear enlargement of square images: [B, S, S, 3] -> [B, D]."""
+    images = tf.keras.Input((image_size, image_size, 3))
+    enlarged = tf.keras.layers.Resizing(enlarged_size, enlarged_size, name="enlarge")(images)
+    return tf.keras.Model(images, model(enlarged), name=f"{model.name}_at_{enlarged_size}")
+
+
 def build_method(recipe: Recipe, teacher: tf.keras.Model | None, total_steps: int) -> SSLMethod:
     """The recipe's method in its first stage, on freshly initialised networks."""
     backbone = build_backbone(recipe.backbone, recipe.views.image_size, recipe.stages[0])

@@ -21,7 +21,7 @@ from burn_tf.methods import SSLMethod, next_stage
 from burn_tf.recipes import Recipe, get_recipe
 from burn_tf.recipes.base import BURNOptions
 from burn_tf.report.progress import ProgressCallback
-from burn_tf.training.building import build_method, build_optimizer
+from burn_tf.training.building import build_method, build_optimizer, enlarge_images
 from burn_tf.training.checkpoints import CheckpointStore, restore_variables
 from burn_tf.training.guard import TrainingGuard
 from burn_tf.training.metrics_log import MetricsLog
@@ -192,18 +192,23 @@ def _differences(found: Any, wanted: Any, prefix: str = "") -> list[str]:
 def _teacher(
     recipe: Recipe, source: Source, folder: Path, seconds: float, stream: TextIO
 ) -> tf.keras.Model | None:
-    if not isinstance(recipe.method, BURNOptions) or recipe.teacher is None:
+    options = recipe.teacher
+    if not isinstance(recipe.method, BURNOptions) or options is None:
         return None
-    if recipe.teacher.weights is not None:
-        return load_backbone(recipe.teacher.weights)
-    return pretrain(
-        get_recipe(str(recipe.teacher.recipe)),
-        source,
-        folder / TEACHER_FOLDER,
-        checkpoint_seconds=seconds,
-        stream=stream,
-        label="teacher ",
-    )
+    if options.weights is not None:
+        teacher = load_backbone(options.weights)
+    else:
+        teacher = pretrain(
+            get_recipe(str(options.recipe)),
+            source,
+            folder / TEACHER_FOLDER,
+            checkpoint_seconds=seconds,
+            stream=stream,
+            label="teacher ",
+        )
+    if options.image_size is None:
+        return teacher
+    return enlarge_images(teacher, recipe.views.image_size, options.image_size)
 
 
 def _stand_in_teacher(recipe: Recipe) -> tf.keras.Model:

@@ -14,6 +14,7 @@ from burn_tf._checks import UserError
 from burn_tf.data import load_source
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.training import load_backbone, pretrain
+from burn_tf.training.building import enlarge_images
 from burn_tf.training.periodic import PeriodicCheckpoint
 
 SMALL = [
@@ -101,6 +102,39 @@ def test_teacher_recipe_is_run_first_and_reused(
     assert (tmp_path / "backbone.keras").stat().st_mtime_ns == written
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_teacher_sees_enlarged_views(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import burn_tf.training.pretraining as pretraining
+
+    sizes = []
+    original = pretraining.enlarge_images
+
+    def noted(teacher: tf.keras.Model, *given: int) -> tf.keras.Model:
+        sizes.append(given)
+        return original(teacher, *given)
+
+    monkeypatch.setattr(pretraining, "enlarge_images", noted)
+    images = tf.keras.Input((40, 40, 3))
+    large = tf.keras.Model(images, tf.keras.layers.GlobalAveragePooling2D()(images))
+    large.save(tmp_path / "large.keras")
+    enlarged = [f"teacher.weights={tmp_path / 'large.keras'}", "teacher.image_size=40"]
+    run(override(recipe, [*enlarged, "max_steps=1"]), tmp_path / "run")
+    assert sizes == [(16, 40)]
+    with pytest.raises(UserError, match=r"`teacher\.image_size` must be .*16"):
+        override(recipe, ["teacher.image_size=8"])
+
+
+def test_enlarged_images_are_bilinear() -> None:
+    images = tf.keras.Input((4, 4, 3))
+    model = enlarge_images(tf.keras.Model(images, images), 2, 4)
+    given = np.array([[0.0, 4.0], [8.0, 12.0]], np.float32)[None, :, :, None].repeat(3, axis=3)
+    # Pixel centres: an output pixel lies a quarter of a pixel from its nearest input.
+    row = np.array([0.0, 1.0, 3.0, 4.0])
+    expected = row[None, :] + 2 * row[:, None]
+    np.testing.assert_allclose(model(given)[0, :, :, 0], expected, rtol=1e-6)
 
 
 def test_other_configuration_is_refused(recipe: Recipe, tmp_path: Path) -> None:
