@@ -88,6 +88,7 @@ LAYERS = {
     ),
     "RPReLU": LayerCase(lambda: layers.RPReLU()),
     "RSign": LayerCase(lambda: layers.RSign(estimator="ste")),
+    "Rotate180": LayerCase(lambda: layers.Rotate180()),
     "ScaledSign": LayerCase(lambda: layers.ScaledSign(), shape=(3, 3, 4, 5), batch_axis=None),
 }
 BUILDERS = {
@@ -96,6 +97,10 @@ BUILDERS = {
     "set_binarize": LayerCase(
         lambda: backbones.set_binarize(_binary_net(), "both"),
         half_tolerance=0.2,
+    ),
+    "EfficientNetLite0": LayerCase(
+        lambda: backbones.EfficientNetLite0((32, 32, 3), classes=3, width=0.25),
+        (4, 32, 32, 3),
     ),
     "ReActNetA": LayerCase(
         lambda: backbones.ReActNetA((32, 32, 3), classes=3, width=0.25, estimator="ste"),
