@@ -15,9 +15,17 @@ _NO = ("", "0", "false", "no", "off")
 
 
 def cache_folder() -> Path:
-    """BURN_TF_HOME, or `burn_tf` in the platform's folder for what can be fetched again."""
+    """BURN_TF_HOME, or `burn_tf` in the platform's folder for what can be fetched again.
+
+    Raises:
+        UserError: the home folder that either of them is in is not known.
+    """
     home = os.environ.get(HOME_VARIABLE)
-    return Path(home).expanduser().absolute() if home else _platform_folder() / "burn_tf"
+    try:
+        return Path(home).expanduser().absolute() if home else _platform_folder() / "burn_tf"
+    except RuntimeError as error:
+        cure = f"{HOME_VARIABLE} must be a folder" if home else f"set {HOME_VARIABLE} to a folder"
+        raise UserError(f"{cure}: {error} Received: {home!r}") from error
 
 
 def is_offline() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -9,13 +10,16 @@ from pathlib import Path
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf.convert import convert_checkpoint
+from burn_tf.convert import convert_checkpoint, read_checkpoint
+from burn_tf.convert.layouts import fitting_layouts
 from burn_tf.layers import Rotate180
 from zoo.networks import Ends, with_classes
 
 LICENCE = "CC BY-NC 4.0"
 LICENCE_VARIABLE = "BURN_TF_ACCEPT_LICENSE"
 IMAGE_SIZE = 224
+# A zip archive, a pickle, and either of them in xz.
+_TORCH_STARTS = (b"PK\x03\x04", b"\x80", b"\xfd7zXZ")
 
 
 def explain_imagenet() -> UserError:
@@ -41,6 +45,16 @@ def check_licence(accepted: str | None) -> None:
             f"pass accept_license='{LICENCE}' or set {LICENCE_VARIABLE}; a checkpoint of your own "
             f"goes through burn_tf.convert.convert_checkpoint. Received: {stated!r}"
         )
+
+
+def is_known_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint of a known layout; also where only PyTorch could tell."""
+    try:
+        return bool(fitting_layouts(read_checkpoint(path).tensors))
+    except UserError:
+        with open(path, "rb") as file:
+            start = file.read(8)
+        return start.startswith(_TORCH_STARTS) and importlib.util.find_spec("torch") is None
 
 
 def model_from_checkpoint(path: Path, family: str, ends: Ends, name: str) -> tf.keras.Model:

@@ -17,7 +17,7 @@ import re
 import shutil
 import sys
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from burn_tf._checks import UserError
@@ -38,10 +38,17 @@ _PIN = re.compile(r"sha256=([0-9a-fA-F]{64})")
 
 @dataclasses.dataclass(frozen=True)
 class _Wanted:
-    """What has to arrive; None where only the server knows."""
+    """What has to arrive; None where only the server knows.
+
+    Args:
+        size: in bytes.
+        sha256: in hexadecimal.
+        find_fault: says what else is wrong with a file.
+    """
 
     size: int | None = None
     sha256: str | None = None
+    find_fault: Callable[[Path], str | None] = lambda path: None
 
     def fault(self, path: Path) -> str | None:
         """What is wrong with the file, or None."""
@@ -54,7 +61,7 @@ class _Wanted:
             return f"SHA-256 {found} in place of {self.sha256}"
         if self.sha256 is None and (size == 0 or _is_web_page(path)):
             return "a web page in place of a file" if size else "an empty file"
-        return None
+        return self.find_fault(path)
 
 
 def _is_web_page(path: Path) -> bool:
@@ -90,7 +97,8 @@ def fetch(file: WeightFile, stall_seconds: float = STALL_SECONDS) -> Path:
         if fault is not None:
             raise UserError(f"{shipped} is damaged: reinstall burn_tf. Received: {fault}")
         return shipped
-    target = cache_folder() / "weights" / file.name
+    # By their hash, so that two versions of the package can share a cache.
+    target = cache_folder() / "weights" / file.sha256[:16] / file.name
     fault = wanted.fault(target)
     if fault is None:
         return target
@@ -104,16 +112,21 @@ def fetch(file: WeightFile, stall_seconds: float = STALL_SECONDS) -> Path:
     return target
 
 
-def fetch_url(url: str, stall_seconds: float = STALL_SECONDS) -> Path:
+def fetch_url(
+    url: str,
+    stall_seconds: float = STALL_SECONDS,
+    find_fault: Callable[[Path], str | None] = lambda path: None,
+) -> Path:
     """The path of a file that the user names by its address, kept in the cache.
 
     Args:
         url: http(s). With `#sha256=HEX` at its end the file must have that hash. Without, the
             hash of what arrives first is recorded, and the kept file is held to it later.
         stall_seconds: silence after which the server is given up.
+        find_fault: says what is wrong with what arrived, which is then not kept; None: nothing.
 
     Raises:
-        UserError: no such address, a wrong hash, offline, or no place for it.
+        UserError: no such address, a wrong hash, a fault, offline, or no place for it.
     """
     address, pin = _split_pin(url)
     target = _place_of(address)
@@ -123,18 +136,21 @@ def fetch_url(url: str, stall_seconds: float = STALL_SECONDS) -> Path:
     _check_online(address, place, "no file")
     with _claimed(target):
         if not _kept(target, pin):
-            _record_of(target).unlink(missing_ok=True)
             print(f"zoo: downloading {address}", file=sys.stderr)
-            _download(target, (address,), _Wanted(sha256=pin), stall_seconds, place)
-            atomic_write(_record_of(target), sha256_of(target) + "\n")
+            wanted = _Wanted(sha256=pin, find_fault=find_fault)
+            _download(target, (address,), wanted, stall_seconds, place)
+            _write_record(target)
     return target
 
 
 def forget_url(url: str) -> None:
     """Remove what `fetch_url` kept for an address, unless its hash was given."""
     address, pin = _split_pin(url)
-    if pin is None:
-        shutil.rmtree(_place_of(address).parent, ignore_errors=True)
+    target = _place_of(address)
+    if pin is None and target.parent.is_dir():
+        with _claimed(target):
+            target.unlink(missing_ok=True)
+            _record_of(target).unlink(missing_ok=True)
 
 
 def is_url(text: str) -> bool:
@@ -144,8 +160,11 @@ def is_url(text: str) -> bool:
 
 def _split_pin(url: str) -> tuple[str, str | None]:
     address, _, fragment = url.partition("#")
-    if not is_url(address) or not urllib.parse.urlsplit(address).hostname:
-        raise UserError(f"an address must begin with https:// or http://. Received: {url!r}")
+    if not (is_url(address) and _has_host(address)):
+        raise UserError(
+            "an address must begin with https:// or http:// and a host, and have no spaces. "
+            f"Received: {url!r}"
+        )
     if not fragment:
         return address, None
     stated = _PIN.fullmatch(fragment)
@@ -155,6 +174,16 @@ def _split_pin(url: str) -> tuple[str, str | None]:
             f"Received: #{fragment}"
         )
     return address, stated.group(1).lower()
+
+
+def _has_host(address: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(address)
+        # `port` raises for what is none.
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return known and address.isprintable() and " " not in address
 
 
 def _place_of(address: str) -> Path:
@@ -167,6 +196,14 @@ def _place_of(address: str) -> Path:
 
 def _record_of(target: Path) -> Path:
     return target.with_name(target.name + _RECORD)
+
+
+def _write_record(target: Path) -> None:
+    try:
+        atomic_write(_record_of(target), sha256_of(target) + "\n")
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _kept(target: Path, pin: str | None) -> bool:
@@ -191,13 +228,16 @@ def _claimed(target: Path) -> Iterator[None]:
     """The target's folder, made and locked; what the disk refuses becomes one line."""
     folder = target.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(folder / f".{target.name}.lock", LOCK_SECONDS):
             yield
     except DiskError as error:
         raise _disk_trouble(folder, error.error) from error
     except OSError as error:
         raise _disk_trouble(folder, error) from error
+    finally:
+        # Gone if there is nothing in it.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _disk_trouble(folder: Path, error: OSError) -> UserError:
@@ -214,6 +254,8 @@ def _download(
 ) -> None:
     part = _part_of(target, wanted)
     _remove_other_parts(target, part)
+    if part.is_symlink():
+        part.unlink()
     _check_space(target.parent, part, wanted)
     failures, keep = [], False
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 from burn_tf._checks import UserError
 
 _POLL_SECONDS = 0.05
+# A link in the lock's place must not make a file elsewhere. Windows has no such flag.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 if sys.platform == "win32":
     import msvcrt
@@ -45,7 +48,8 @@ def hold_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
     that was killed locks nobody out.
 
     Args:
-        path: of the lock file, in a folder that exists; it is gone afterwards (not on Windows).
+        path: of the lock file; its folder is made where there is none. It is gone afterwards (not
+            on Windows).
         timeout_seconds: how long to wait.
 
     Raises:
@@ -62,7 +66,7 @@ def hold_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
 
 def _acquire(path: Path, deadline: float) -> int:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = _opened(path)
         try:
             _lock(handle)
             if _is_file(handle, path):
@@ -79,6 +83,20 @@ def _acquire(path: Path, deadline: float) -> int:
             raise
         os.close(handle)
         time.sleep(_POLL_SECONDS)
+
+
+def _opened(path: Path) -> int:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+        except FileNotFoundError:
+            # The last holder has just removed the folder, which it had nothing to put into.
+            continue
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            path.unlink(missing_ok=True)
 
 
 def _is_file(handle: int, path: Path) -> bool:

@@ -11,7 +11,12 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.convert import load_packed_weights
-from zoo.checkpoints import check_licence, explain_imagenet, model_from_checkpoint
+from zoo.checkpoints import (
+    check_licence,
+    explain_imagenet,
+    is_known_checkpoint,
+    model_from_checkpoint,
+)
 from zoo.download import fetch, forget_url, is_url
 from zoo.manifest import DEFAULT, Entry, get_entry
 from zoo.networks import (
@@ -132,6 +137,11 @@ def open_weights(
     """
     if weights == IMAGENET:
         raise explain_imagenet()
+    if not isinstance(weights, (str, os.PathLike)):
+        raise UserError(
+            "`weights` must be a name, None, the path of a file or an http(s) address. "
+            f"Received: {weights!r}"
+        )
     if looks_like_checkpoint(weights):
         # Before a download of what could not be used.
         check_licence(accept_license)
@@ -149,6 +159,7 @@ def load_checkpoint(
     try:
         return model_from_checkpoint(path, family, ends, name)
     except UserError:
-        if is_url(os.fspath(weights)):
+        # Other arguments, or PyTorch, may be all that is missing.
+        if is_url(os.fspath(weights)) and not is_known_checkpoint(path):
             forget_url(os.fspath(weights))
         raise

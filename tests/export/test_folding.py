@@ -110,7 +110,7 @@ def test_turned_images_pass(shaken: Shake) -> None:
 
 
 def test_a_layer_that_cannot_take_a_shift_gets_it_whole(shaken: Shake) -> None:
-    """A ReLU between two units: the activation before it keeps its shift, the last one too."""
+    """A ReLU between two units: the activation before it keeps its shift."""
     inputs = x = tf.keras.Input((8, 8, 4))
     for index in range(2):
         y = BinaryConv2D(4, 3, name=f"conv{index}")(RSign(name=f"sign{index}")(x))

@@ -55,7 +55,7 @@ def write(path: Path, text: str = "") -> None:
 
 def build_files() -> list[Path]:
     listed = [ROOT / "BUILD", ROOT / "requirements" / "BUILD"]
-    for top in ("burn_tf", "zoo", "tests", "benchmarks"):
+    for top in ("burn_tf", "zoo", "tests", "benchmarks", "examples"):
         listed.extend(sorted((ROOT / top).rglob("BUILD")))
     return listed
 

@@ -18,6 +18,7 @@ LIBRARIES = sorted(
     {path.parent for top in ("burn_tf", "zoo") for path in (ROOT / top).rglob("*.py")}
     - {ROOT / "burn_tf"}
 )
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 TEST_FOLDERS = sorted({path.parent for path in (ROOT / "tests").rglob("test_*.py")})
 
 
@@ -113,6 +114,16 @@ def test_there_is_a_binary_for_the_command_line() -> None:
     assert strings(binary["deps"]) == {"//burn_tf"}
 
 
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def test_an_example_is_a_binary_that_states_what_it_imports(script: Path) -> None:
+    target = rules(script.parent / "BUILD")[script.stem]
+    assert strings(target["srcs"]) == {script.name}
+    wanted = {label(name) for name in imports(script)} - {None}
+    # The library is one target for programs.
+    ours = {name for name in wanted if str(name).startswith("//")}
+    assert strings(target["deps"]) == {"//burn_tf"} | (wanted - ours)
+
+
 @pytest.mark.parametrize("folder", TEST_FOLDERS, ids=lambda folder: folder.name)
 def test_folder_of_tests_has_a_target(folder: Path) -> None:
     text = (folder / "BUILD").read_text(encoding="utf-8")
@@ -122,7 +133,9 @@ def test_folder_of_tests_has_a_target(folder: Path) -> None:
 
 def test_every_label_exists() -> None:
     for build_file in [
-        path for top in ("burn_tf", "zoo", "tests") for path in (ROOT / top).rglob("BUILD")
+        path
+        for top in ("burn_tf", "zoo", "tests", "examples")
+        for path in (ROOT / top).rglob("BUILD")
     ]:
         for name in re.findall(r'"@pip//([^"]+)"', build_file.read_text(encoding="utf-8")):
             assert name in locked(), f"{build_file}: {name} is not in requirements/lock.txt"

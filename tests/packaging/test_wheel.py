@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import zipfile
 from email import message_from_bytes
 from pathlib import Path
@@ -12,25 +9,13 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.packaging.wheel import ROOT, build_wheel
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Built from a copy, because setuptools writes into the tree that it builds."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("burn_tf", "zoo", "tests", "benchmarks", "requirements"):
-        if (ROOT / name).is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("setup.py", "pyproject.toml", "burn_tf_launcher.py", "LICENSE", "MANIFEST.in"):
-        shutil.copy(ROOT / name, folder / name)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    words = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(folder / "dist"), str(folder)]
-    done = subprocess.run([*pip, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = (folder / "dist").glob("*.whl")
-    return zipfile.ZipFile(built)
+    """The wheel of this checkout, opened."""
+    return zipfile.ZipFile(build_wheel(tmp_path_factory.mktemp("checkout")))
 
 
 def test_every_module_of_the_library_is_there(wheel: zipfile.ZipFile) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.server
 import re
 import threading
@@ -16,7 +17,11 @@ class Mirror:
     "stalls" (half, then silence); "trickles" (a byte at a time); "cuts" (half, then the end of the
     connection, resumable); "cuts_without_ranges"; "ignores_ranges"; "lies" (other bytes, the same
     length); "longer" (more bytes than the file has, length not stated); "other_range" (answers with
-    another part); "range_refused" (416); "redirects_to_file"; "page" (a web page).
+    another part); "range_refused" (416); "redirects_to_file"; "redirects_in_circles"; "page" (a web
+    page); "slow_head" (a byte of its headers at a time, without end); "slow_chunks" (likewise, in
+    the length of a chunk); "reason" (404 in words that would move a terminal's cursor);
+    "gzipped" (compressed, though nobody asked for that); "half" (half, and no word of how long the
+    file is).
     """
 
     def __init__(self, content: bytes) -> None:
@@ -122,6 +127,35 @@ def _handler(mirror: Mirror) -> type[http.server.BaseHTTPRequestHandler]:
 
         def answer_redirects_to_file(self) -> None:
             self.head(302, 0, {"Location": "file:///etc/hostname"})
+
+        def answer_redirects_in_circles(self) -> None:
+            self.head(302, 0, {"Location": self.path})
+
+        def drip(self) -> None:
+            while not mirror.release.wait(0.02):
+                self.wfile.write(b"1")
+                self.wfile.flush()
+
+        def answer_slow_head(self) -> None:
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+            self.drip()
+
+        def answer_slow_chunks(self) -> None:
+            self.protocol_version = "HTTP/1.1"
+            self.head(200, None, {"Transfer-Encoding": "chunked"})
+            self.wfile.write(b"1;")
+            self.drip()
+
+        def answer_reason(self) -> None:
+            self.wfile.write(b"HTTP/1.0 404 \x1b[2JNot\x07 here\r\n\r\n")
+
+        def answer_gzipped(self) -> None:
+            self.head(200, None, {"Content-Encoding": "gzip"})
+            self.wfile.write(gzip.compress(mirror.content))
+
+        def answer_half(self) -> None:
+            self.head(200, None, {})
+            self.wfile.write(mirror.content[: len(mirror.content) // 2])
 
         def answer_page(self) -> None:
             page = b"<!DOCTYPE html><title>Sign in</title>"

@@ -88,6 +88,12 @@ def test_a_forked_child_does_not_keep_it(tmp_path: Path) -> None:
     assert done.stdout == "free\n", done.stderr
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), hold_lock(tmp_path / "none" / "lock", 0):
+def test_makes_its_folder(tmp_path: Path) -> None:
+    with hold_lock(tmp_path / "none" / "yet" / "lock", 0):
+        assert os.listdir(tmp_path / "none" / "yet") == ["lock"]
+
+
+def test_no_place_for_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"), hold_lock(tmp_path / "file" / "lock", 0):
         pass
