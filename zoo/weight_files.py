@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import struct
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +158,8 @@ def fill(model: tf.keras.Model, path: Path, kind: str, new_top: bool) -> None:
         return
     try:
         _refuse_code(path)
-        load_weights(model, path)
+        with _with_suffix(path) as named:
+            load_weights(model, named)
     except UserError:
         raise
     except _DAMAGE as error:
@@ -163,6 +167,18 @@ def fill(model: tf.keras.Model, path: Path, kind: str, new_top: bool) -> None:
             f"{str(path)!r} cannot be read as a Keras model: get it again or save it again. "
             f"Received: {_first_line(error)}"
         ) from error
+
+
+@contextlib.contextmanager
+def _with_suffix(path: Path) -> Iterator[Path]:
+    """The file under a name by which Keras knows an archive for its own."""
+    if path.suffix == ".keras" or not zipfile.is_zipfile(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        named = Path(folder) / "model.keras"
+        shutil.copyfile(path, named)
+        yield named
 
 
 def _refuse_code(path: Path) -> None:
