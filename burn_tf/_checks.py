@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -68,6 +68,15 @@ def check_integer(name: str, value: int, *, low: int | None = None, high: int | 
     if not whole or (low is not None and value < low) or (high is not None and value > high):
         raise UserError(f"`{name}` must be a whole number with {wanted}. Received: {value!r}")
     return int(value)
+
+
+def check_sides(name: str, value: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width in pixels of a side or of a pair, each at least 1, else raise."""
+    sides = value if isinstance(value, (list, tuple)) else (value, value)
+    if len(sides) != 2:
+        raise UserError(f"`{name}` must be pixels, a side or (height, width). Received: {value!r}")
+    height, width = (check_integer(name, side, low=1) for side in sides)
+    return height, width
 
 
 def check_rank(name: str, tensor: Any, rank: int) -> None:

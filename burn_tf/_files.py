@@ -1,4 +1,4 @@
-"""Files that are either written whole or not at all."""
+"""Files that are read whole, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,22 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from burn_tf._checks import UserError
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file that the user named.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"cannot read {os.fspath(path)!r}: check the path. Received: {error.strerror}"
+        ) from error
 
 
 @contextlib.contextmanager

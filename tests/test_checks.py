@@ -13,6 +13,7 @@ from burn_tf._checks import (
     check_integer,
     check_range,
     check_rank,
+    check_sides,
     nearest,
 )
 
@@ -57,3 +58,14 @@ def test_rank() -> None:
 def test_nearest() -> None:
     assert nearest("burn_digit", ["burn_digits", "msbreg_digits"]) == "burn_digits"
     assert nearest("xyz", ["burn_digits"]) is None
+
+
+@pytest.mark.parametrize(("value", "sides"), [(5, (5, 5)), ((4, 7), (4, 7)), ([4, 7], (4, 7))])
+def test_sides(value: int | tuple[int, int], sides: tuple[int, int]) -> None:
+    assert check_sides("input_size", value) == sides
+
+
+@pytest.mark.parametrize("value", [0, (4, 0), (4,), (1, 2, 3), "32", 3.5, None])
+def test_sides_refuse(value: object) -> None:
+    with pytest.raises(UserError, match="`input_size` must be"):
+        check_sides("input_size", value)  # type: ignore[arg-type]

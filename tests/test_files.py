@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are read whole, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from burn_tf._files import atomic_path, atomic_write
+from burn_tf._checks import UserError
+from burn_tf._files import atomic_path, atomic_write, read_whole
 
 
 def test_writes_text_and_bytes(tmp_path: Path) -> None:
@@ -34,3 +35,15 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_reads_whole(tmp_path: Path) -> None:
+    (tmp_path / "b.bin").write_bytes(b"\x00\x01")
+    assert read_whole(tmp_path / "b.bin") == b"\x00\x01"
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot read '.*absent': check the path"):
+        read_whole(tmp_path / "absent")
+    with pytest.raises(UserError, match="directory"):
+        read_whole(tmp_path)

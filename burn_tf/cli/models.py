@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RAW_PIXELS = "raw_pixels"
 _PACKED = ".safetensors"
 _UNTRAINED = "untrained:"
+_SEED = 0
 _BUILDERS = {
     "reactnet_a": "ReActNetA",
     "reactnet_tiny": "ReActNetTiny",
@@ -85,9 +86,13 @@ def input_side(model: Any) -> int | None:
 
 
 def _untrained(name: str, image_size: int | None) -> tf.keras.Model:
+    import tensorflow as tf
+
     from burn_tf import backbones
     from burn_tf._checks import check_choice
 
+    # The same command gives the same network, and so the same figures.
+    tf.keras.utils.set_random_seed(_SEED)
     zoo_names = _zoo_names()
     if name in zoo_names:
         return _from_zoo(name, image_size, None)

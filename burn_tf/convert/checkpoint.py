@@ -10,12 +10,12 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from burn_tf._checks import UserError
+from burn_tf._files import read_whole
 from burn_tf.convert.safetensors import parse_safetensors
 
 Fact = str | int | float
@@ -63,12 +63,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             not finite; PyTorch needed and not installed.
     """
     source = os.fspath(path)
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"cannot read {source!r}: check the path. Received: {error.strerror}"
-        ) from error
+    content = read_whole(path)
     if content.startswith(_XZ_MAGIC):
         content = _decompressed(content, source)
     return _gathered(_tree(content, source), source)

@@ -167,8 +167,9 @@ def guess_layout(names: Iterable[str], file_name: str = "") -> str:
         return fitting[0]
     if fitting:
         raise UserError(
-            f"`layout` must be given, since {' and '.join(fitting)} have the same names and "
-            f"shapes. Received: {file_name or 'names'!r}, which does not say the stage"
+            "the file's name must say the stage, such as stage2.pth, or `layout` be given, since "
+            f"{' and '.join(fitting)} have the same names and shapes. Received: "
+            f"{file_name or 'names'!r}"
         )
     raise UserError(
         f"no known layout has these tensors' names; `layout` may be one of {', '.join(LAYOUTS)}. "

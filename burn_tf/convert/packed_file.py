@@ -25,12 +25,12 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from burn_tf._checks import UserError
+from burn_tf._files import read_whole
 from burn_tf.convert.binary_kernels import BinaryKernel, pack_bits, unpack_bits
 from burn_tf.convert.model_config import parse_config
 from burn_tf.convert.safetensors import parse_safetensors, safetensors_bytes
@@ -165,12 +165,7 @@ def read_packed(path: str | os.PathLike[str]) -> PackedFile:
         UserError: what `load_packed` lists, but for what Keras cannot build.
     """
     name = os.fspath(path)
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"cannot read {name!r}: check the path. Received: {error.strerror}"
-        ) from error
+    content = read_whole(path)
     tensors, metadata = parse_safetensors(content, name)
     _check_version(name, metadata)
     _check_hash(name, content, metadata)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from burn_tf._checks import UserError, check_integer
+from burn_tf._checks import UserError, check_sides
 
 Sides = tuple[int | None, int | None]
 
@@ -58,12 +58,4 @@ class Request:
 
 def check_input_size(input_size: int | tuple[int, int] | None) -> Sides:
     """Height and width of a side, a pair, or None (any)."""
-    if input_size is None:
-        return None, None
-    sides = input_size if isinstance(input_size, (tuple, list)) else (input_size, input_size)
-    if len(sides) != 2:
-        raise UserError(
-            f"`input_size` must be pixels: a side or (height, width). Received: {input_size!r}"
-        )
-    height, width = (check_integer("input_size", side, low=1) for side in sides)
-    return height, width
+    return (None, None) if input_size is None else check_sides("input_size", input_size)

@@ -14,12 +14,12 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from burn_tf._checks import UserError
+from burn_tf._files import read_whole
 
 SUFFIX = ".safetensors"
 # The bound of the format's own implementation. A header this long is not one of weights.
@@ -176,13 +176,7 @@ def read_safetensors(
     Raises:
         UserError: the file is absent, truncated, or anything else than its header says.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"cannot read {os.fspath(path)!r}: check the path. Received: {error.strerror}"
-        ) from error
-    return parse_safetensors(content, os.fspath(path))
+    return parse_safetensors(read_whole(path), os.fspath(path))
 
 
 def _writable(name: str, value: Any) -> np.ndarray:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from burn_tf._checks import UserError, check_integer, check_range
+from burn_tf._checks import UserError, check_range
 from burn_tf.evaluation.features import EvaluationData
 from burn_tf.evaluation.metrics import classification_metrics
 from burn_tf.evaluation.results import Result
-from burn_tf.evaluation.sgd import sgd_step
+from burn_tf.evaluation.sgd import SteppedSGD, sgd_step
 from burn_tf.evaluation.splits import labelled_features, provenance
 
 _INITIAL_DEVIATION = 0.01
@@ -119,45 +119,35 @@ class LinearProbe:
     ) -> None:
         self.name = name
         self.learning_rate = check_range("learning_rate", learning_rate, low=0.0, low_open=True)
-        self.epochs = check_integer("epochs", epochs, low=1)
-        self.decay_epochs = tuple(check_integer("decay_epochs", e, low=0) for e in decay_epochs)
-        self.decay_factor = check_range("decay_factor", decay_factor, low=0, high=1, low_open=True)
-        self.momentum = check_range("momentum", momentum, low=0, high=1, high_open=True)
-        self.weight_decay = check_range("weight_decay", weight_decay, low=0)
-        self.batch_size = check_integer("batch_size", batch_size, low=1)
-        self.seed = check_integer("seed", seed, low=0)
+        self.sgd = SteppedSGD(
+            epochs, decay_epochs, decay_factor, momentum, weight_decay, batch_size, seed
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "name": self.name,
             "learning_rate": self.learning_rate,
-            "epochs": self.epochs,
-            "decay_epochs": list(self.decay_epochs),
-            "decay_factor": self.decay_factor,
-            "momentum": self.momentum,
-            "weight_decay": self.weight_decay,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
+            **self.sgd.get_config(),
         }
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""
-        return self.learning_rate * self.decay_factor ** sum(epoch >= e for e in self.decay_epochs)
+        return self.sgd.decayed(self.learning_rate, epoch)
 
     def fit_scores(
         self, features: np.ndarray, labels: np.ndarray, queries: np.ndarray, num_classes: int
     ) -> np.ndarray:
         """Fit on `features` [N, D] and `labels` [N]; logits float32 [Q, C] of `queries` [Q, D]."""
-        classifier = _SoftmaxClassifier(features.shape[1], num_classes, self.seed)
+        classifier = _SoftmaxClassifier(features.shape[1], num_classes, self.sgd.seed)
         rows = tf.convert_to_tensor(features, tf.float32)
         targets = tf.convert_to_tensor(labels, tf.int64)
-        for epoch in range(self.epochs):
-            order = np.random.default_rng((self.seed, epoch)).permutation(len(labels))
+        for epoch in range(self.sgd.epochs):
+            order = np.random.default_rng((self.sgd.seed, epoch)).permutation(len(labels))
             loss = self._epoch(classifier, rows, targets, order, epoch)
             self._check_finite(loss, epoch)
         scores = classifier.scores(np.asarray(queries, np.float32))
-        self._check_finite(float(np.abs(scores).max()), self.epochs - 1)
+        self._check_finite(float(np.abs(scores).max()), self.sgd.epochs - 1)
         return scores
 
     def _epoch(
@@ -172,10 +162,10 @@ class LinearProbe:
             rows,
             targets,
             tf.constant(order, tf.int32),
-            tf.constant(self.batch_size),
+            tf.constant(self.sgd.batch_size),
             tf.constant(self.rate(epoch)),
-            tf.constant(self.momentum),
-            tf.constant(self.weight_decay),
+            tf.constant(self.sgd.momentum),
+            tf.constant(self.sgd.weight_decay),
         )
         return float(loss)
 

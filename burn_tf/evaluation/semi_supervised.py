@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from burn_tf._checks import UserError, check_integer, check_range
+from burn_tf._checks import UserError, check_range
 from burn_tf.data import Source, views_dataset
 from burn_tf.evaluation.features import EvaluationData, extract_features
 from burn_tf.evaluation.metrics import classification_metrics
 from burn_tf.evaluation.results import Result
-from burn_tf.evaluation.sgd import sgd_step
+from burn_tf.evaluation.sgd import SteppedSGD, sgd_step
 from burn_tf.evaluation.splits import check_labels, part_of_each_class, run_provenance
 
 _INITIAL_DEVIATION = 0.01
@@ -141,35 +141,25 @@ class SemiSupervised:
     ) -> None:
         self.name = name
         self.fraction = check_range("fraction", fraction, low=0, high=1, low_open=True)
-        self.epochs = check_integer("epochs", epochs, low=1)
         self.backbone_rates = _positive("backbone_rates", backbone_rates)
         self.head_multipliers = _positive("head_multipliers", head_multipliers)
-        self.decay_epochs = tuple(check_integer("decay_epochs", e, low=0) for e in decay_epochs)
-        self.decay_factor = check_range("decay_factor", decay_factor, low=0, high=1, low_open=True)
-        self.momentum = check_range("momentum", momentum, low=0, high=1, high_open=True)
-        self.weight_decay = check_range("weight_decay", weight_decay, low=0)
-        self.batch_size = check_integer("batch_size", batch_size, low=1)
-        self.seed = check_integer("seed", seed, low=0)
+        self.sgd = SteppedSGD(
+            epochs, decay_epochs, decay_factor, momentum, weight_decay, batch_size, seed
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "name": self.name,
             "fraction": self.fraction,
-            "epochs": self.epochs,
             "backbone_rates": list(self.backbone_rates),
             "head_multipliers": list(self.head_multipliers),
-            "decay_epochs": list(self.decay_epochs),
-            "decay_factor": self.decay_factor,
-            "momentum": self.momentum,
-            "weight_decay": self.weight_decay,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
+            **self.sgd.get_config(),
         }
 
     def rate(self, base: float, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""
-        return base * self.decay_factor ** sum(epoch >= e for e in self.decay_epochs)
+        return self.sgd.decayed(base, epoch)
 
     def run(self, backbone: tf.keras.Model, data: EvaluationData) -> Result:
         """Fine-tune at every point of the grid, score each on the test split.
@@ -188,7 +178,7 @@ class SemiSupervised:
             )
         classes = check_labels(data)
         part = self._part(data.train)
-        tuning = _FineTuning(backbone, classes, data.image_size, self.seed)
+        tuning = _FineTuning(backbone, classes, data.image_size, self.sgd.seed)
         points = [
             GridPoint(*p) for p in itertools.product(self.backbone_rates, self.head_multipliers)
         ]
@@ -198,7 +188,7 @@ class SemiSupervised:
     def _part(self, train: Source) -> Source:
         assert train.labels is not None
         return train.subset(
-            np.flatnonzero(part_of_each_class(train.labels, self.fraction, self.seed))
+            np.flatnonzero(part_of_each_class(train.labels, self.fraction, self.sgd.seed))
         )
 
     def _point(
@@ -222,15 +212,15 @@ class SemiSupervised:
 
     def _train(self, tuning: _FineTuning, part: Source, image_size: int, point: GridPoint) -> bool:
         """Whether the loss stayed finite."""
-        batch = min(self.batch_size, part.num_images)
+        batch = min(self.sgd.batch_size, part.num_images)
         views = views_dataset(
             part,
             "supervised",
             num_views=1,
             batch_size=batch,
             image_size=image_size,
-            seed=self.seed,
-            epochs=self.epochs,
+            seed=self.sgd.seed,
+            epochs=self.sgd.epochs,
             drop_remainder=False,
             labels=True,
         )
@@ -243,8 +233,8 @@ class SemiSupervised:
                 labels,
                 tf.constant(rate),
                 tf.constant(rate * point.head_multiplier),
-                tf.constant(self.momentum),
-                tf.constant(self.weight_decay),
+                tf.constant(self.sgd.momentum),
+                tf.constant(self.sgd.weight_decay),
             )
         return bool(np.isfinite(float(loss)))
 

@@ -1,8 +1,54 @@
-"""The update of SGD with momentum as PyTorch, and so the papers' protocols, define it."""
+"""SGD with momentum and a stepped rate as PyTorch, and so the papers' protocols, define it."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
+
+from burn_tf._checks import check_integer, check_range
+
+
+@dataclasses.dataclass(frozen=True)
+class SteppedSGD:
+    """What the papers' protocols by SGD have in common, checked.
+
+    Args:
+        epochs: at least 1.
+        decay_epochs: epochs (from 0) that start with a lower rate.
+        decay_factor: inside (0, 1].
+        momentum: inside [0, 1).
+        weight_decay: at least 0.
+        batch_size: at least 1.
+        seed: at least 0.
+    """
+
+    epochs: int
+    decay_epochs: Sequence[int]
+    decay_factor: float
+    momentum: float
+    weight_decay: float
+    batch_size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for epoch in self.decay_epochs:
+            check_integer("decay_epochs", epoch, low=0)
+        for name, low in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            check_integer(name, getattr(self, name), low=low)
+        check_range("decay_factor", self.decay_factor, low=0, high=1, low_open=True)
+        check_range("momentum", self.momentum, low=0, high=1, high_open=True)
+        check_range("weight_decay", self.weight_decay, low=0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as JSON types."""
+        return dataclasses.asdict(self) | {"decay_epochs": list(self.decay_epochs)}
+
+    def decayed(self, rate: float, epoch: int) -> float:
+        """What `rate` has fallen to in an epoch, counted from 0."""
+        return rate * self.decay_factor ** sum(epoch >= e for e in self.decay_epochs)
 
 
 def sgd_step(

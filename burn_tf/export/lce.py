@@ -15,6 +15,7 @@ from burn_tf.export.flatbuffer import read_flatbuffer
 from burn_tf.export.folding import fold_shifts
 from burn_tf.export.preparation import check_exportable, float32_model, frozen_model, input_shape
 from burn_tf.export.report import ExportReport
+from burn_tf.export.zero_padding import with_small_maps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +120,8 @@ def to_lce(
     check_exportable(model)
     shape = input_shape(model, input_size)
     rebuilt, notes = float32_model(model)
-    flatbuffer = _convert(frozen_model(fold_shifts(rebuilt) if fold else rebuilt), shape)
+    frozen = with_small_maps(frozen_model(fold_shifts(rebuilt) if fold else rebuilt))
+    flatbuffer = _convert(frozen, shape)
     graph = read_flatbuffer(flatbuffer)
     report = ExportReport(
         layers=match_layers(rebuilt, graph),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from burn_tf._checks import UserError, check_integer
+from burn_tf._checks import UserError, check_sides
 from burn_tf._compat import quantized_scope
 from burn_tf.export.binary_layers import binary_layers, quantised_kernel, variable_key
 
@@ -43,16 +43,6 @@ def _check_finite(model: tf.keras.Model) -> None:
             )
 
 
-def _sides(input_size: int | tuple[int, int]) -> tuple[int, int]:
-    sides = input_size if isinstance(input_size, (list, tuple)) else (input_size, input_size)
-    if len(sides) != 2:
-        raise UserError(
-            f"`input_size` must be pixels, a side or (height, width). Received: {input_size!r}"
-        )
-    height, width = (check_integer("input_size", side, low=1) for side in sides)
-    return height, width
-
-
 def input_shape(
     model: tf.keras.Model, input_size: int | tuple[int, int] | None
 ) -> tuple[int, int, int]:
@@ -62,7 +52,7 @@ def input_shape(
         raise UserError(
             f"`model` must take images [batch, H, W, channels]. Received: input {shape}"
         )
-    asked = shape[1:3] if input_size is None else _sides(input_size)
+    asked = shape[1:3] if input_size is None else check_sides("input_size", input_size)
     if None in asked:
         raise UserError(
             "a file has one image size: pass input_size=, for example input_size=224. "

@@ -73,7 +73,7 @@ def test_the_files_name_tells_the_stage(names: list[str], file_name: str, expect
 def test_an_untold_stage_is_not_guessed(file_name: str) -> None:
     with pytest.raises(UserError, match=r"burn_stage1 and burn_stage2 have the same names") as one:
         guess_layout(BURN, file_name)
-    assert "does not say the stage" in str(one.value)
+    assert "file's name must say the stage" in str(one.value)
     with pytest.raises(UserError, match="s2bnn_step1 and s2bnn have the same names"):
         guess_layout(S2BNN, file_name)
 
