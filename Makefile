@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow test-torch torch lint format types wheel lock benchmark clean
+.PHONY: help install demo test slow test-torch torch web lint format types wheel lock benchmark clean
 
 help:
 	@echo "make install    .venv with the pinned versions of requirements/lock.txt, and burn_tf itself"
@@ -17,6 +17,7 @@ help:
 	@echo "make test       the quick tests"
 	@echo "make slow       the tests marked slow"
 	@echo "make test-torch the tests that read PyTorch checkpoints; adds PyTorch to .venv"
+	@echo "make web        the browser example's runtime, from npm"
 	@echo "make lint       ruff: rules and format"
 	@echo "make format     let ruff rewrite what it can"
 	@echo "make types      mypy"
@@ -65,6 +66,9 @@ torch: install
 test-torch: torch
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m torch
 
+web:
+	cd examples/web && npm ci --no-audit --no-fund
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -92,5 +96,5 @@ lock: install
 	mv requirements/lock.new requirements/lock.txt
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) examples/web/node_modules build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find burn_tf zoo tests benchmarks -name __pycache__ -type d -exec rm -rf {} +

@@ -17,8 +17,13 @@ LCE_WHEELS = (
     " or (sys_platform == 'win32' and platform_machine == 'AMD64'))"
 )
 
+# ai-edge-litert publishes no wheel for Macs with Intel's processors, and no source distribution.
+LITERT_WHEELS = "sys_platform != 'darwin' or platform_machine == 'arm64'"
+
 INSTALL_REQUIRES = [
     "absl-py>=2.1",
+    f"ai-edge-litert>=2.3,<3; {LITERT_WHEELS}",
+    "flatbuffers>=24.3",
     "importlib_resources>=6",  # tensorflow-datasets imports it but requires it for Python 3.8 only
     "keras-cv>=0.9,<0.10",
     "larq>=0.14,<0.15",

@@ -19,7 +19,7 @@ from burn_tf import __version__
 from burn_tf._files import atomic_path, atomic_write
 from burn_tf.data import Source, eval_dataset, load_source
 from burn_tf.evaluation import EvaluationData, extract_features, get_protocol, raw_pixels
-from burn_tf.export import to_lce, verify_lce
+from burn_tf.export import to_lce, verify
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.report import (
     Chart,
@@ -143,7 +143,7 @@ class Demo:
         _say("exporting to the Larq Compute Engine and comparing with Keras")
         export = to_lce(backbone)
         images = _test_images(self.test, self._image_size())
-        parity = verify_lce(export.flatbuffer, backbone, images)
+        parity = verify(export.flatbuffer, backbone, images)
         path = self.folder / "backbone.tflite"
         export.save(path)
         return {

@@ -176,7 +176,7 @@ def save(model: tf.keras.Model, images: np.ndarray, folder: Path) -> bool:
     print(f"written {saved}: in a fresh process the outputs differ by {difference:.2g}")
     lce = export.to_lce(model)
     lce.save(exported)
-    parity = export.verify_lce(lce.flatbuffer, model, images)
+    parity = export.verify(lce.flatbuffer, model, images)
     print(
         f"written {exported}: {lce.report.size_bytes:,} bytes, {lce.report.num_binary} binary "
         f"layers, LCE agrees on {100 * parity.top1_agreement:.1f} % of {parity.num_images} images"

@@ -21,6 +21,7 @@ _PACKAGES = (
     "tf-keras",
     "larq",
     "larq-compute-engine",
+    "ai-edge-litert",
     "keras-cv",
     "tensorflow-datasets",
     "scikit-learn",
@@ -137,7 +138,7 @@ def check_conversion() -> Finding:
     model = backbones.ReActNetTiny(input_shape=(16, 16, 3), classes=4)
     exported = export.to_lce(model)
     images = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype(np.float32)
-    parity = export.verify_lce(exported.flatbuffer, model, images)
+    parity = export.verify(exported.flatbuffer, model, images)
     detail = (
         f"{exported.report.num_binary} binary layers, {len(exported.flatbuffer):,} bytes, "
         f"greatest difference from Keras {parity.max_abs_difference:.1e}"

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from absl import flags as absl_flags
 
+from burn_tf._checks import UserError
 from burn_tf.cli import models
 from burn_tf.cli.targets import check_file_target
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from burn_tf.export import ExportedModel
+
+_TARGETS = ("lce", "litert", "litert-int8")
 
 
 def register(flags: absl_flags.FlagValues) -> None:
@@ -14,12 +25,39 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_enum(
         "target",
         "lce",
-        ["lce"],
-        "the runtime: lce, the Larq Compute Engine (stock TFLite lacks its operators)",
+        _TARGETS,
+        "the runtime: lce, the Larq Compute Engine (normalised float32 in); litert, the stock "
+        "LiteRT or TFLite (pixels in, one byte per binary weight); litert-int8, the same in "
+        "integer arithmetic throughout (needs --calibration)",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
         "output", None, "file to write, such as model.tflite", flag_values=flags
+    )
+    absl_flags.DEFINE_string(
+        "labels",
+        None,
+        "text file with a label per line, stored in a litert file",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "calibration",
+        None,
+        "digits, a folder, tfds:NAME or list:FILE: images for litert-int8",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "verify",
+        None,
+        "digits, a folder, tfds:NAME or list:FILE: run file and model on these images",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_integer(
+        "images",
+        100,
+        "how many images calibrate, and how many verify",
+        lower_bound=1,
+        flag_values=flags,
     )
     absl_flags.DEFINE_integer(
         "input_size",
@@ -35,13 +73,71 @@ def register(flags: absl_flags.FlagValues) -> None:
 
 
 def run(flags: absl_flags.FlagValues) -> int:
-    """Convert, print the report, write the file."""
-    from burn_tf.export import to_lce
-
+    """Convert, print the report, write the file, verify where it is asked for."""
+    _check(flags)
     check_file_target("output", flags.output)
+    labels = None if flags.labels is None else _labels(flags.labels)
     model = models.load_model(flags.model, flags.input_size)
-    exported = to_lce(model, strict=flags.strict, input_size=flags.input_size)
+    side = flags.input_size or models.input_side(model)
+    if side is None:
+        raise UserError("`model` takes images of any size: say which with --input_size=PIXELS")
+    exported = _exported(flags, model, side, labels)
     exported.save(flags.output)
     print(exported.report)
     print(f"Written: {flags.output}")
+    if flags.verify is not None:
+        from burn_tf.export import verify
+
+        images = _pixels(flags.verify, "test", side, flags.images)
+        print(verify(exported.flatbuffer, model, images, strict=flags.strict))
     return 0
+
+
+def _check(flags: absl_flags.FlagValues) -> None:
+    needs = flags.target == "litert-int8"
+    if needs and flags.calibration is None:
+        raise UserError("`target` litert-int8 needs --calibration=SOURCE. Received: none")
+    if flags.calibration is not None and not needs:
+        raise UserError(
+            f"`calibration` is for --target=litert-int8. Received: --target={flags.target}"
+        )
+    if flags.labels is not None and flags.target == "lce":
+        raise UserError("`labels` go into litert files. Received: --target=lce")
+
+
+def _exported(
+    flags: absl_flags.FlagValues, model: tf.keras.Model, side: int, labels: list[str] | None
+) -> ExportedModel:
+    from burn_tf.export import to_lce, to_litert
+
+    if flags.target == "lce":
+        return to_lce(model, strict=flags.strict, input_size=side)
+    settings: dict[str, Any] = {}
+    if flags.target == "litert-int8":
+        settings = {
+            "precision": "int8",
+            "calibration": _pixels(flags.calibration, "train", side, flags.images),
+        }
+    return to_litert(model, labels=labels, input_size=side, strict=flags.strict, **settings)
+
+
+def _labels(path: str) -> list[str]:
+    from burn_tf._files import read_whole
+
+    try:
+        return read_whole(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"`labels` must be UTF-8 text. Received: {path!r}") from error
+
+
+def _pixels(name: str, split: str, side: int, count: int) -> np.ndarray:
+    """uint8 images [N, side, side, 3] of a source, spread over it."""
+    import numpy as np
+
+    from burn_tf import data
+
+    source = data.load_source(name, split=split)
+    last = source.num_images - 1
+    chosen = source.subset(np.unique(np.linspace(0, last, min(count, last + 1)).astype(int)))
+    batches = data.eval_dataset(chosen, image_size=side, batch_size=64, normalise=False)
+    return np.concatenate([np.asarray(images) for images, _ in batches])

@@ -25,6 +25,7 @@ COMMANDS = {
     "pretrain": "train a backbone without labels, from a recipe",
     "evaluate": "measure a backbone with a named protocol",
     "export": "write a model as a file for phones",
+    "benchmark": "measure a file: latency, memory, operators; or all kinds of file side by side",
     "convert": "read a PyTorch checkpoint into Keras models",
     "zoo": "list the models with weights, show a card, fetch weights for offline use",
     "doctor": "check this installation and say how to repair it",

@@ -18,6 +18,7 @@ def eval_dataset(
     batch_size: int,
     antialias: bool = True,
     crop_fraction: float | None = None,
+    normalise: bool = True,
 ) -> tf.data.Dataset:
     """Every image once, in the source's order.
 
@@ -29,10 +30,10 @@ def eval_dataset(
         batch_size: images in a batch; the last one may be short.
         antialias: Pillow's bilinear filter when shrinking; False: plain bilinear.
         crop_fraction: in (0, 1]; None: 0.875 (224 of 256) from 128 px upwards, 1 below.
+        normalise: apply `preprocess_input`, default True; False gives uint8 pixels of 0..255.
 
     Returns:
-        Dataset of (float32 [B, S, S, 3] by `preprocess_input`, int64 [B] labels, -1 where there
-        are none).
+        Dataset of (float32 or uint8 [B, S, S, 3], int64 [B] labels, -1 where there are none).
 
     Example:
         >>> import burn_tf
@@ -57,13 +58,17 @@ def eval_dataset(
     @tf.autograph.experimental.do_not_convert
     def make(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = _resized(load(index), image_size, short, antialias)
-        return preprocess_input(pixels), tf.gather(labels, index)
+        return (preprocess_input if normalise else _whole)(pixels), tf.gather(labels, index)
 
     if source.array is not None:
         dataset = order.batch(batch_size).map(make, num_parallel_calls=tf.data.AUTOTUNE)
     else:
         dataset = order.map(make, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _whole(pixels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
 
 
 def _resized(images: tf.Tensor, size: int, short: int, antialias: bool) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from burn_tf._compat import quantized_scope
-from burn_tf.export.flatbuffer import TFLiteGraph, TFLiteOperator
+from burn_tf.export.flatbuffer import TFLiteGraph, TFLiteOperator, TFLiteTensor
 from burn_tf.export.report import LayerReport
 
 BINARY_CONVOLUTION = "LceBconv2d"
+_STOCK_CONVOLUTIONS = ("CONV_2D", "FULLY_CONNECTED")
 _WORD = 32
 _LARQ_LAYERS = tuple(
     getattr(larq.layers, name) for name in dir(larq.layers) if name.startswith("Quant")
@@ -66,19 +68,8 @@ def variable_key(variable: Any) -> int:
     return id(getattr(variable, "latent_variable", variable))
 
 
-def _same_up_to_sign(negative: np.ndarray) -> bytes:
-    # The converter may move the sign of a channel's scale into its weights.
-    flat = negative.reshape(len(negative), -1)
-    return np.packbits(flat ^ flat[:, :1]).tobytes()
-
-
-def _layer_key(kernel: np.ndarray) -> tuple[tuple[int, ...], bytes]:
-    negative = kernel.transpose(3, 0, 1, 2) < 0
-    return negative.shape, _same_up_to_sign(negative)
-
-
-def _operator_key(operator: TFLiteOperator, channels: int) -> tuple[tuple[int, ...], bytes] | None:
-    """Signs of an operator's bit-packed filter, read as a filter of `channels` input channels."""
+def _lce_signs(operator: TFLiteOperator, channels: int) -> _Signs | None:
+    """Signs in a bit-packed filter, read as a filter of `channels` input channels."""
     packed = operator.inputs[1]
     if packed is None or packed.dtype != "int32" or len(packed.shape) != 4 or not packed.data:
         return None
@@ -86,7 +77,44 @@ def _operator_key(operator: TFLiteOperator, channels: int) -> tuple[tuple[int, .
         return None
     bits = np.unpackbits(np.frombuffer(packed.data, "u1"), bitorder="little")
     negative = bits.reshape(*packed.shape[:3], -1)[..., :channels].astype(bool)
-    return negative.shape, _same_up_to_sign(negative)
+    return _Signs(negative, np.ones(len(negative), bool), packed)
+
+
+def _stock_signs(filters: TFLiteTensor | None) -> _Signs | None:
+    """Signs in a filter [out, h, w, in] of one magnitude in each output channel."""
+    if filters is None or not filters.data or len(filters.shape) != 4:
+        return None
+    if filters.dtype not in ("int8", "float32"):
+        return None
+    values = filters.array()
+    magnitudes = np.abs(values.reshape(len(values), -1).astype(np.float64))
+    largest = magnitudes.max(axis=1)
+    if not np.allclose(magnitudes, largest[:, None], rtol=1e-5, atol=0):
+        return None
+    return _Signs(values < 0, largest > 0, filters)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Signs:
+    """Where a filter [out, h, w, in] is negative, and the tensor that says so.
+
+    A channel whose scale is 0 has no signs left in some files: it is not `known`.
+    """
+
+    negative: np.ndarray
+    known: np.ndarray
+    tensor: TFLiteTensor
+
+    def are_those_of(self, kernel: np.ndarray) -> bool:
+        """Whether they are a kernel's [h, w, in, out], but for channels that are flipped whole.
+
+        A converter may move the sign of a channel's scale into its weights.
+        """
+        wanted = kernel.transpose(3, 0, 1, 2) < 0
+        if wanted.shape != self.negative.shape:
+            return False
+        flipped = (wanted ^ self.negative).reshape(len(wanted), -1)[self.known]
+        return bool((flipped == flipped[:, :1]).all())
 
 
 def _macs(kernel: np.ndarray, pixels: tuple[int, ...]) -> int:
@@ -96,15 +124,34 @@ def _macs(kernel: np.ndarray, pixels: tuple[int, ...]) -> int:
 class _Matcher:
     """Hands every operator of a file to at most one layer, by the signs in its filter."""
 
-    def __init__(self, graph: TFLiteGraph) -> None:
-        self._operators = list(graph.named(BINARY_CONVOLUTION))
+    def __init__(self, graph: TFLiteGraph, runtime: str) -> None:
+        self.names = (BINARY_CONVOLUTION,) if runtime == "lce" else _STOCK_CONVOLUTIONS
+        self._operators = [op for name in self.names for op in graph.named(name)]
+        # Weights that are stored compactly and turned into floats as the file is loaded.
+        restored = {
+            op.outputs[0].name: op.inputs[0] for op in graph.named("DEQUANTIZE") if op.outputs[0]
+        }
+        self._stock = [
+            None if runtime == "lce" else _stock_signs(_stored(op.inputs[1], restored))
+            for op in self._operators
+        ]
+        self._packed = runtime == "lce"
 
-    def take(self, kernel: np.ndarray) -> TFLiteOperator | None:
-        wanted = _layer_key(kernel)
+    def take(self, kernel: np.ndarray) -> tuple[TFLiteOperator, _Signs] | None:
         for index, operator in enumerate(self._operators):
-            if _operator_key(operator, kernel.shape[2]) == wanted:
-                return self._operators.pop(index)
+            signs = _lce_signs(operator, kernel.shape[2]) if self._packed else self._stock[index]
+            if signs is not None and signs.are_those_of(kernel):
+                del self._stock[index]
+                return self._operators.pop(index), signs
         return None
+
+
+def _stored(
+    filters: TFLiteTensor | None, restored: dict[str, TFLiteTensor | None]
+) -> TFLiteTensor | None:
+    if filters is None or filters.data:
+        return filters
+    return restored.get(filters.name)
 
 
 def _report(layer: tf.keras.layers.Layer, matcher: _Matcher) -> LayerReport:
@@ -112,27 +159,42 @@ def _report(layer: tf.keras.layers.Layer, matcher: _Matcher) -> LayerReport:
     reason = _cannot_be_binary(layer, kernel)
     if reason is not None or kernel is None:
         return LayerReport(layer.name, False, reason or "", 0, 0)
-    operator = matcher.take(kernel)
-    if operator is None:
+    found = matcher.take(kernel)
+    if found is None:
         return LayerReport(
             layer.name,
             False,
-            f"no {BINARY_CONVOLUTION} in the file has its signs: its input must be a sign (RSign "
-            "with binarize=True, or an input_quantizer)",
+            f"no {' or '.join(matcher.names)} in the file has its signs: its input must be a sign "
+            "(RSign with binarize=True, or an input_quantizer)",
             0,
             0,
         )
-    output, packed = operator.outputs[0], operator.inputs[1]
+    operator, signs = found
+    output = operator.outputs[0]
     pixels = output.shape[1:3] if output is not None else ()
-    weights = len(packed.data) if packed is not None else 0
-    return LayerReport(layer.name, True, BINARY_CONVOLUTION, _macs(kernel, pixels), weights)
+    weights = "" if operator.name == BINARY_CONVOLUTION else f", {signs.tensor.dtype} weights"
+    return LayerReport(
+        layer.name,
+        True,
+        f"{operator.name}{weights}",
+        _macs(kernel, pixels),
+        len(signs.tensor.data),
+    )
 
 
-def match_layers(model: tf.keras.Model, graph: TFLiteGraph) -> tuple[LayerReport, ...]:
+def match_layers(
+    model: tf.keras.Model, graph: TFLiteGraph, runtime: str = "lce"
+) -> tuple[LayerReport, ...]:
     """One report per binary layer: whether an operator with exactly its signs is in the file.
 
-    Names are of no use for this: the converter shortens and merges them. The filters' bits are,
-    because they differ from layer to layer. Signs are compared up to a flip of an output channel.
+    Names are of no use for this: the converter shortens and merges them. The filters' signs are,
+    because they differ from layer to layer. They are compared up to a flip of an output channel.
+
+    Args:
+        model: the model that was converted.
+        graph: of the file.
+        runtime: "lce": operators with bit-packed filters count; "litert": convolutions with one
+            magnitude in each output channel.
     """
-    matcher = _Matcher(graph)
+    matcher = _Matcher(graph, runtime)
     return tuple(_report(layer, matcher) for layer in binary_layers(model))

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from burn_tf._compat import quantized_scope
 from burn_tf.export.binary_layers import variable_key
+from burn_tf.export.graph import Node, SharedLayerError, flat_graph
 from burn_tf.export.preparation import float32_values, rebuilt_model
 from burn_tf.layers import Rotate180, RPReLU, RSign
 
@@ -30,15 +31,6 @@ _KEEPS_OFFSET = (
     Rotate180,
 )
 _NORMS = (tf.keras.layers.BatchNormalization,)
-
-
-@dataclasses.dataclass
-class _Node:
-    """One use of a layer in the flattened graph."""
-
-    layer: Any
-    inputs: list[_Node]
-    consumers: list[_Node] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,66 +55,12 @@ class _MustKeepError(Exception):
         self.sources = sources
 
 
-def _inbound(entry: dict[str, Any]) -> list[str]:
-    """Names of the layers whose outputs one layer of a functional config takes."""
-    nodes = entry["inbound_nodes"]
-    if len(nodes) != 1:
-        raise _SharedLayerError
-    return [word[0] for word in _words(nodes[0])]
-
-
-def _words(node: Any) -> Iterable[Any]:
-    # ["name", 0, 0, {...}] of one input, or a list of these.
-    return [node] if node and isinstance(node[0], str) else node
-
-
-class _SharedLayerError(Exception):
-    """A layer is used more than once: its weights cannot serve two offsets."""
-
-
-def _flat(model: tf.keras.Model, inputs: list[_Node]) -> tuple[list[_Node], list[_Node]]:
-    """All uses of layers in order, nested models opened, and those that give the outputs."""
-    if isinstance(model, tf.keras.Sequential):
-        nodes, last = [], inputs
-        for layer in model.layers:
-            added, last = _use(layer, last)
-            nodes += added
-        return nodes, last
-    config = model.get_config()
-    made: dict[str, list[_Node]] = dict(
-        zip((word[0] for word in _ends(config["input_layers"])), [[i] for i in inputs], strict=True)
-    )
-    nodes = []
-    for entry in config["layers"]:
-        if entry["name"] in made:
-            continue
-        given = [node for name in _inbound(entry) for node in made[name]]
-        added, made[entry["name"]] = _use(model.get_layer(entry["name"]), given)
-        nodes += added
-    return nodes, [node for word in _ends(config["output_layers"]) for node in made[word[0]]]
-
-
-def _ends(words: Any) -> list[Any]:
-    return [words] if words and isinstance(words[0], str) else list(words)
-
-
-def _use(layer: Any, inputs: list[_Node]) -> tuple[list[_Node], list[_Node]]:
-    if isinstance(layer, tf.keras.layers.InputLayer):
-        return [], inputs
-    if isinstance(layer, tf.keras.Model):
-        return _flat(layer, inputs)
-    node = _Node(layer, inputs)
-    for given in inputs:
-        given.consumers.append(node)
-    return [node], [node]
-
-
 def _array(variable: Any) -> np.ndarray:
     with quantized_scope(False):
         return np.asarray(getattr(variable, "latent_variable", variable), np.float64)
 
 
-def _norms_late(nodes: Sequence[_Node]) -> Iterable[_Node]:
+def _norms_late(nodes: Sequence[Node]) -> Iterable[Node]:
     """The nodes, each after its inputs, a norm only where nothing else is ready.
 
     What a norm takes up depends on the other part of the sum that it goes into.
@@ -145,7 +83,7 @@ def _settled(shift: np.ndarray, offset: _Offset) -> np.ndarray:
 class _Pass:
     """One walk through the graph; `weights` are the new values by the variable's key."""
 
-    def __init__(self, nodes: Sequence[_Node], outputs: Sequence[_Node], keep: set[str]) -> None:
+    def __init__(self, nodes: Sequence[Node], outputs: Sequence[Node], keep: set[str]) -> None:
         self.keep = keep
         self.weights: dict[int, np.ndarray] = {}
         self.offsets: dict[int, _Offset] = {}
@@ -154,7 +92,7 @@ class _Pass:
         for node in outputs:
             self._refuse(self._of(node))
 
-    def _of(self, node: _Node) -> _Offset:
+    def _of(self, node: Node) -> _Offset:
         return self.offsets.get(id(node), _NONE)
 
     def _refuse(self, offset: _Offset) -> None:
@@ -164,7 +102,7 @@ class _Pass:
     def _set(self, variable: Any, value: np.ndarray) -> None:
         self.weights[variable_key(variable)] = value
 
-    def _visit(self, node: _Node, given: list[_Offset]) -> _Offset:
+    def _visit(self, node: Node, given: list[_Offset]) -> _Offset:
         layer = node.layer
         if isinstance(layer, RPReLU):
             return self._activation(layer, given[0])
@@ -194,7 +132,7 @@ class _Pass:
         self._set(layer.shift_out, np.zeros_like(shift))
         return _Offset(shift, frozenset({layer.name}))
 
-    def _joined(self, node: _Node, given: list[_Offset]) -> _Offset:
+    def _joined(self, node: Node, given: list[_Offset]) -> _Offset:
         widths = [_channels(source) for source in node.inputs]
         values = [np.broadcast_to(o.values, w) for o, w in zip(given, widths, strict=True)]
         return _Offset(np.concatenate(values), frozenset().union(*(o.sources for o in given)))
@@ -206,7 +144,7 @@ class _Pass:
             self._set(layer.bias, _array(layer.bias) + offset @ kernel)
         return _NONE
 
-    def _norm(self, node: _Node, given: _Offset) -> _Offset:
+    def _norm(self, node: Node, given: _Offset) -> _Offset:
         """The stored output is chosen so that what comes next needs no shift of its own."""
         layer = node.layer
         self._refuse(given)
@@ -218,7 +156,7 @@ class _Pass:
         self._set(layer.beta, _array(layer.beta) + wanted)
         return _Offset(-wanted, frozenset({layer.name}))
 
-    def _wanted(self, node: _Node) -> np.ndarray | None:
+    def _wanted(self, node: Node) -> np.ndarray | None:
         """The constant that consumers add to this output, where one can be settled here."""
         for consumer in node.consumers:
             if isinstance(consumer.layer, RSign):
@@ -229,7 +167,7 @@ class _Pass:
             return None
         return self._wanted_behind_sum(node, node.consumers[0])
 
-    def _wanted_behind_sum(self, node: _Node, total: _Node) -> np.ndarray | None:
+    def _wanted_behind_sum(self, node: Node, total: Node) -> np.ndarray | None:
         others = [other for other in total.inputs if other is not node]
         # Of two norms in one sum the first settles everything.
         if len(others) != 1 or (
@@ -243,11 +181,11 @@ class _Pass:
         return shift + np.broadcast_to(self._of(others[0]).values, shift.shape)
 
 
-def _channels(node: _Node) -> int:
+def _channels(node: Node) -> int:
     return int(node.layer.output_shape[-1])
 
 
-def _follower(total: _Node) -> tuple[_Node | None, slice]:
+def _follower(total: Node) -> tuple[Node | None, slice]:
     """The RPReLU that alone takes a sum, also behind a join, and which channels of it are this."""
     if len(total.consumers) != 1:
         return None, slice(None)
@@ -266,12 +204,9 @@ def _follower(total: _Node) -> tuple[_Node | None, slice]:
 
 def _folded_weights(model: tf.keras.Model) -> dict[int, np.ndarray]:
     """New values, by `variable_key`, of the weights that change when shifts are folded."""
-    source = _Node(None, [])
     try:
-        nodes, outputs = _flat(model, [source])
-    except _SharedLayerError:
-        return {}
-    if len({id(node.layer) for node in nodes}) != len(nodes):
+        nodes, outputs = flat_graph(model)
+    except SharedLayerError:
         return {}
     keep: set[str] = set()
     while True:

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import tempfile
 
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf._files import atomic_write
 from burn_tf.export.binary_layers import match_layers
+from burn_tf.export.exported import ExportedModel, refuse_float_layers
 from burn_tf.export.flatbuffer import read_flatbuffer
 from burn_tf.export.folding import fold_shifts
-from burn_tf.export.preparation import check_exportable, float32_model, frozen_model, input_shape
+from burn_tf.export.preparation import (
+    check_exportable,
+    float32_model,
+    float_weight_bytes,
+    frozen_model,
+    input_shape,
+)
 from burn_tf.export.report import ExportReport
 from burn_tf.export.zero_padding import with_small_maps
-
-
-@dataclasses.dataclass(frozen=True)
-class LCEExport:
-    """A converted model.
-
-    Args:
-        flatbuffer: The bytes of the .tflite file. It has LCE's own operators, so it runs in the
-            Larq Compute Engine and not in the stock TFLite or LiteRT runtime.
-        report: What became of every binary layer.
-    """
-
-    flatbuffer: bytes
-    report: ExportReport
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file whole or not at all.
-
-        Raises:
-            UserError: the path cannot be written.
-        """
-        try:
-            atomic_write(path, self.flatbuffer)
-        except OSError as error:
-            raise UserError(
-                f"cannot write {os.fspath(path)!r}: {error.strerror}; choose another `path`"
-            ) from error
 
 
 class _Servable(tf.Module):
@@ -77,17 +54,13 @@ def _convert(model: tf.keras.Model, shape: tuple[int, int, int]) -> bytes:
             raise UserError(f"the LCE converter refuses the model: {first_line}") from error
 
 
-def _float_weight_bytes(model: tf.keras.Model) -> int:
-    return 4 * sum(int(variable.shape.num_elements()) for variable in model.variables)
-
-
 def to_lce(
     model: tf.keras.Model,
     *,
     strict: bool = True,
     input_size: int | tuple[int, int] | None = None,
     fold: bool = True,
-) -> LCEExport:
+) -> ExportedModel:
     """Convert a model with binary layers into a file for the Larq Compute Engine.
 
     The operators are then read back from the file's bytes, and every binary layer must be found
@@ -124,22 +97,13 @@ def to_lce(
     flatbuffer = _convert(frozen, shape)
     graph = read_flatbuffer(flatbuffer)
     report = ExportReport(
+        runtime="lce",
         layers=match_layers(rebuilt, graph),
         operators=graph.counts(),
         size_bytes=len(flatbuffer),
-        float_weight_bytes=_float_weight_bytes(rebuilt),
+        float_weight_bytes=float_weight_bytes(rebuilt),
         notes=notes,
     )
     if strict:
-        _refuse_float_layers(report)
-    return LCEExport(flatbuffer, report)
-
-
-def _refuse_float_layers(report: ExportReport) -> None:
-    floating = report.stayed_float()
-    if floating:
-        others = f" and {len(floating) - 1} more" if len(floating) > 1 else ""
-        raise UserError(
-            f"layer {floating[0].name!r}{others} would be computed in float: {floating[0].reason}. "
-            "Repair it or pass strict=False"
-        )
+        refuse_float_layers(report)
+    return ExportedModel(flatbuffer, report)

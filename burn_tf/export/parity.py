@@ -1,4 +1,4 @@
-"""Proof that a file computes what the model computes, in LCE's own interpreter."""
+"""Proof that a file computes what the model computes, in the runtime that the file needs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from burn_tf._checks import UserError, check_integer
-from burn_tf.export.binary_layers import BINARY_CONVOLUTION, match_layers
-from burn_tf.export.flatbuffer import TFLiteGraph, read_flatbuffer
+from burn_tf.data.preprocessing import preprocess_input
+from burn_tf.export.binary_layers import match_layers
+from burn_tf.export.flatbuffer import read_flatbuffer
 from burn_tf.export.preparation import check_exportable, float32_model
+from burn_tf.export.report import LayerReport
+from burn_tf.export.runtime import Runtime, load_runtime, runtime_of
+
+# Images whose outputs all agree to this, relative to the largest output, count as equal.
+EQUAL = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,40 +24,59 @@ class ParityReport:
     """How far the outputs of file and model agree on the same images.
 
     Args:
+        runtime: "lce" or "litert": what ran the file.
         num_images: How many images were compared.
         top1_agreement: Share of images, 0 to 1, whose greatest output is the same one.
+        share_equal: Share of images, 0 to 1, with all outputs within 1e-4, or 1e-4 of a largest
+            output above 1. The
+            others have values at a sign's threshold that rounding flips.
         max_abs_difference: Greatest difference of any output value.
+        median_abs_difference: The middle image's greatest difference.
         mean_cosine: Mean over images of the cosine between the two output vectors.
         median_cosine: The middle image's cosine. A value at a sign's threshold that float rounding
             flips moves single images, so the worst and the mean; a wrong operator moves the median.
         min_cosine: The worst image's cosine.
-        num_binary_operators: Binary convolutions in the file, counted before anything was compared.
+        num_binary_operators: Operators of the file with the signs of a binary layer, counted before
+            anything was compared.
         notes: What the model was changed into before the comparison, in words.
     """
 
+    runtime: str
     num_images: int
     top1_agreement: float
+    share_equal: float
     max_abs_difference: float
+    median_abs_difference: float
     mean_cosine: float
     median_cosine: float
     min_cosine: float
     num_binary_operators: int
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, int | float | list[str]]:
+    def to_dict(self) -> dict[str, int | float | str | list[str]]:
         """The report as JSON types."""
         return dataclasses.asdict(self) | {"notes": list(self.notes)}
 
+    def __str__(self) -> str:
+        lines = [
+            f"{self.num_images} images in {self.runtime}: top-1 agreement "
+            f"{self.top1_agreement:.2%}, equal to {EQUAL:g}: {self.share_equal:.2%}",
+            f"largest difference {self.max_abs_difference:.2g} (median image "
+            f"{self.median_abs_difference:.2g}), cosine: mean {self.mean_cosine:.6f}, "
+            f"median {self.median_cosine:.6f}, worst {self.min_cosine:.6f}",
+        ]
+        return "\n".join([*lines, *self.notes])
 
-def _check_operators(graph: TFLiteGraph, model: tf.keras.Model, strict: bool) -> int:
-    """Number of binary convolutions in the file, all of them the model's.
 
-    A file in which every layer is float would agree with the model best of all.
+def _check_operators(layers: tuple[LayerReport, ...], needed: str, strict: bool) -> int:
+    """Number of operators with a binary layer's signs, all of them the model's.
+
+    A file of other weights could agree on few images; one in which every layer is float would agree
+    with the model best of all.
     """
-    found = graph.counts().get(BINARY_CONVOLUTION, 0)
-    layers = match_layers(model, graph)
     missing = [layer.name for layer in layers if not layer.became_binary]
-    if found == 0 or (strict and missing):
+    found = len(layers) - len(missing)
+    if (found == 0 and (strict or needed == "lce")) or (strict and missing):
         example = f": {missing[0]!r} is not among them" if missing else ""
         raise UserError(
             f"the file must have the model's {len(layers)} binary layers as binary operators. "
@@ -60,30 +85,56 @@ def _check_operators(graph: TFLiteGraph, model: tf.keras.Model, strict: bool) ->
     return found
 
 
-def _checked_images(images: np.ndarray, graph: TFLiteGraph) -> np.ndarray:
-    images = np.asarray(images, np.float32)
-    wanted = graph.inputs[0].shape[1:]
+def preprocessed(images: np.ndarray) -> np.ndarray:
+    """float32 images as a model takes them: uint8 pixels are normalised, others stay."""
+    images = np.asarray(images)
+    values = preprocess_input(images) if images.dtype == np.uint8 else images
+    return np.asarray(values, np.float32)
+
+
+def fitted(runtime: Runtime, images: np.ndarray) -> np.ndarray:
+    """Images in the type that a file takes.
+
+    Args:
+        runtime: the loaded file.
+        images: [N, H, W, C], uint8 pixels, or preprocessed values of any float type.
+
+    Raises:
+        UserError: another shape, or preprocessed values for a file that takes pixels.
+    """
+    images, wanted = np.asarray(images), runtime.input_shape[1:]
     if images.ndim != 4 or len(images) == 0 or images.shape[1:] != wanted:
         raise UserError(
-            f"`images` must be at least one preprocessed image [N, {', '.join(map(str, wanted))}]. "
+            f"`images` must be at least one image [N, {', '.join(map(str, wanted))}]. "
             f"Received: shape {images.shape}"
         )
-    return images
+    if runtime.input_dtype == np.uint8:
+        if images.dtype != np.uint8:
+            raise UserError(
+                f"`images` must be uint8 pixels: the file normalises them. Received: {images.dtype}"
+            )
+        return images
+    values = preprocessed(images)
+    scale, zero_point = runtime.input_quantization
+    if runtime.input_dtype.kind == "f" or not scale:
+        return values.astype(runtime.input_dtype)
+    limits = np.iinfo(runtime.input_dtype)
+    steps = np.round(values / scale) + zero_point
+    return np.clip(steps, limits.min, limits.max).astype(runtime.input_dtype)
 
 
-def _keras_outputs(model: tf.keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
+def _rows(outputs: list[np.ndarray]) -> np.ndarray:
+    """All outputs of an image as one row, float64."""
+    return np.concatenate([o.reshape(len(o), -1).astype(np.float64) for o in outputs], axis=1)
+
+
+def _keras_outputs(model: tf.keras.Model, images: np.ndarray, batch_size: int) -> list[np.ndarray]:
     forward = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
     parts = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-    return np.concatenate([np.asarray(forward(tf.constant(part)), np.float32) for part in parts])
-
-
-def _lce_outputs(flatbuffer: bytes, images: np.ndarray, num_threads: int) -> np.ndarray:
-    from larq_compute_engine.tflite.python.interpreter import Interpreter
-
-    outputs = Interpreter(flatbuffer, num_threads=num_threads).predict(images)
-    if not isinstance(outputs, np.ndarray):
-        raise UserError(f"the file must have one output. Received: {len(outputs)}")
-    return outputs
+    batches = [tf.nest.flatten(forward(tf.constant(part))) for part in parts]
+    return [
+        np.concatenate([np.asarray(o) for o in column]) for column in zip(*batches, strict=True)
+    ]
 
 
 def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -93,40 +144,45 @@ def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.where(both_zero, 1.0, cosines)
 
 
-def verify_lce(
+def verify(
     flatbuffer: bytes,
     model: tf.keras.Model,
     images: np.ndarray,
     *,
+    runtime: str | None = None,
     strict: bool = True,
     batch_size: int = 64,
     num_threads: int = 1,
 ) -> ParityReport:
-    """Run a file in LCE's interpreter and the model in Keras on the same images.
+    """Run a file in its runtime and the model in Keras on the same images.
 
-    The binary operators are counted and matched to the model's layers first, so that a file which
-    stayed float cannot pass.
+    The binary layers are found in the file first, by their signs, so that a file of another model
+    cannot pass, nor one for LCE that stayed float.
 
     Args:
-        flatbuffer: Bytes of the file, as `to_lce` gives them.
+        flatbuffer: Bytes of the file, as `to_lce` and `to_litert` give them.
         model: The Keras model it came from.
-        images: Preprocessed images [N, H, W, C], N at least 1, the same bytes for both.
+        images: [N, H, W, C], N at least 1: uint8 pixels, or preprocessed float images for files
+            that take these. Both sides get the same.
+        runtime: "lce" or "litert" to insist on one; None (default): the one that the file needs.
         strict: Require every binary layer of the model in the file; default True (ours).
-        batch_size: Images per Keras forward pass; LCE takes one at a time.
+        batch_size: Images per Keras forward pass; a file takes one at a time.
         num_threads: Threads of the interpreter.
 
     Returns:
-        Agreement of the outputs, flattened to [N, D]; the greatest output is taken as the answer.
+        Agreement of the outputs, flattened to [N, D]; the greatest value of the first output is
+        taken as the answer.
 
     Raises:
-        UserError: the file lacks a binary layer of the model, or `images` do not fit it.
+        UserError: the file lacks a binary layer of the model, `images` do not fit it, or another
+            runtime is needed.
 
     Example:
         >>> import numpy as np
         >>> from burn_tf import backbones, export
         >>> model = backbones.ReActNetTiny(input_shape=(16, 16, 3), classes=10)
         >>> images = np.random.default_rng(0).normal(size=(2, 16, 16, 3))
-        >>> export.verify_lce(export.to_lce(model).flatbuffer, model, images).num_images
+        >>> export.verify(export.to_lce(model).flatbuffer, model, images).num_images
         2
 
     Source: ours.
@@ -135,21 +191,38 @@ def verify_lce(
     check_integer("batch_size", batch_size, low=1)
     check_exportable(model)
     compared, notes = float32_model(model)
-    graph = read_flatbuffer(flatbuffer)
-    count = _check_operators(graph, compared, strict)
-    images = _checked_images(images, graph)
-    ours = _keras_outputs(compared, images, batch_size).reshape(len(images), -1).astype(np.float64)
-    theirs = (
-        _lce_outputs(flatbuffer, images, num_threads).reshape(len(images), -1).astype(np.float64)
-    )
-    cosines = _cosines(ours, theirs)
+    needed = runtime_of(flatbuffer)
+    layers = match_layers(compared, read_flatbuffer(flatbuffer), needed)
+    count = _check_operators(layers, needed, strict)
+    loaded = load_runtime(flatbuffer, num_threads=num_threads, runtime=runtime)
+    theirs = list(loaded.run_all(fitted(loaded, images)))
+    ours = _keras_outputs(compared, preprocessed(images), batch_size)
+    first = [np.asarray(side[0]).reshape(len(images), -1).argmax(axis=1) for side in (ours, theirs)]
+    measured = _measured(_rows(ours), _rows(theirs))
     return ParityReport(
+        runtime=loaded.name,
         num_images=len(images),
-        top1_agreement=float(np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))),
-        max_abs_difference=float(np.abs(ours - theirs).max()),
-        mean_cosine=float(cosines.mean()),
-        median_cosine=float(np.median(cosines)),
-        min_cosine=float(cosines.min()),
+        top1_agreement=float(np.mean(first[0] == first[1])),
         num_binary_operators=count,
         notes=notes,
+        **measured,
     )
+
+
+def _measured(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+    if ours.shape != theirs.shape:
+        raise UserError(
+            f"the file must have the model's outputs, {ours.shape[1]} values. "
+            f"Received: {theirs.shape[1]}"
+        )
+    cosines = _cosines(ours, theirs)
+    differences = np.abs(ours - theirs).max(axis=1)
+    largest = np.abs(ours).max(axis=1)
+    return {
+        "share_equal": float(np.mean(differences <= EQUAL * np.maximum(largest, 1.0))),
+        "max_abs_difference": float(differences.max()),
+        "median_abs_difference": float(np.median(differences)),
+        "mean_cosine": float(cosines.mean()),
+        "median_cosine": float(np.median(cosines)),
+        "min_cosine": float(cosines.min()),
+    }

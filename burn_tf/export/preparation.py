@@ -88,7 +88,14 @@ def rebuilt_model(
     """
     # A plain functional model over the same layers has a configuration that its class can read.
     plain = tf.keras.Model(model.inputs, model.outputs, name=model.name)
-    copy = tf.keras.Model.from_config(_rewritten(plain.get_config(), change))
+    try:
+        copy = tf.keras.Model.from_config(_rewritten(plain.get_config(), change))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise UserError(
+            "`model` must have layers that Keras can save and load: register a class of your own, "
+            f"write a Lambda as a layer. Received: {first_line}"
+        ) from error
     with quantized_scope(False):
         copy.set_weights([value(variable) for variable in plain.weights])
     return copy
@@ -137,3 +144,8 @@ def frozen_model(model: tf.keras.Model) -> tf.keras.Model:
         return float32_values(variable) if frozen is None else frozen
 
     return rebuilt_model(model, change, value)
+
+
+def float_weight_bytes(model: tf.keras.Model) -> int:
+    """Size of all variables in float32."""
+    return 4 * sum(int(variable.shape.num_elements()) for variable in model.variables)

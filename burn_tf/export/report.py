@@ -1,4 +1,4 @@
-"""What became of every binary layer of a model on its way into an LCE file."""
+"""What became of every binary layer of a model on its way into a file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class LayerReport:
 
     Args:
         name: The Keras layer's name.
-        became_binary: Whether the file runs it as an `LceBconv2d` with exactly this layer's signs.
-        reason: Why, in words.
+        became_binary: Whether an operator of the file has exactly this layer's signs.
+        reason: The operator and the type of its weights, or why there is none.
         macs: Multiply-accumulates for one image; 0 where the layer's output shape is unknown.
-        binary_bytes: Bytes of the bit-packed weights in the file; 0 when it stayed float.
+        binary_bytes: Bytes of the layer's weights in the file; 0 when it stayed float.
     """
 
     name: str
@@ -31,6 +31,7 @@ class ExportReport:
     """Every binary layer, the operators of the file and its size.
 
     Args:
+        runtime: "lce" or "litert": what runs the file.
         layers: One `LayerReport` per binary layer, in the model's order.
         operators: Operator name -> how often it occurs, read from the file's bytes.
         size_bytes: Size of the file.
@@ -38,6 +39,7 @@ class ExportReport:
         notes: What was changed before the conversion, in words.
     """
 
+    runtime: str
     layers: tuple[LayerReport, ...]
     operators: dict[str, int]
     size_bytes: int

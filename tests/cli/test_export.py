@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from burn_tf import backbones
 from burn_tf.cli import main as cli
+from burn_tf.export import read_labels
 
 
 def test_a_backbone_becomes_a_file_and_a_report(
@@ -29,6 +30,11 @@ def test_a_backbone_becomes_a_file_and_a_report(
         (["--target=lec"], "--target=lec"),
         (["--output=no/such/folder/a.tflite"], "`output` must lie in a folder that exists"),
         (["--model=missing.keras"], "missing.keras"),
+        ([], "say which with --input_size=PIXELS"),
+        (["--target=litert-int8"], "needs --calibration=SOURCE"),
+        (["--calibration=digits"], "`calibration` is for --target=litert-int8"),
+        (["--labels=a.txt"], "`labels` go into litert files"),
+        (["--labels=missing.txt", "--target=litert"], "cannot read 'missing.txt'"),
     ],
 )
 def test_mistakes(
@@ -47,3 +53,36 @@ def test_a_model_that_is_not_ours(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.main(["export", f"--model={model}", f"--output={output}"]) == 2
     assert "binary layers" in capsys.readouterr().err
     assert not output.exists()
+
+
+@pytest.mark.parametrize("target", ["lce", "litert", "litert-int8"])
+def test_every_target_is_verified_on_images(
+    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, output, labels = (tmp_path / name for name in ("m.keras", "m.tflite", "labels.txt"))
+    backbones.ReActNetTiny(input_shape=(16, 16, 3), classes=3).save(model)
+    labels.write_text("cat\ndog\nKröte\n", encoding="utf-8")
+    words = [f"--model={model}", f"--output={output}", f"--target={target}", "--verify=digits"]
+    words += [] if target == "lce" else [f"--labels={labels}"]
+    words += ["--calibration=digits"] if target == "litert-int8" else []
+    assert cli.main(["export", *words, "--images=20"]) == 0
+    runtime = "lce" if target == "lce" else "litert"
+    assert f"20 images in {runtime}: top-1 agreement" in capsys.readouterr().out
+    expected = None if target == "lce" else ("cat", "dog", "Kröte")
+    assert read_labels(output.read_bytes()) == expected
+
+
+def test_labels_must_be_as_many_as_outputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.txt").write_text("one\n")
+    words = [
+        "--model=untrained:reactnet_tiny",
+        "--input_size=16",
+        f"--labels={tmp_path / 'labels.txt'}",
+        f"--output={tmp_path / 'a.tflite'}",
+        "--target=litert",
+    ]
+    assert cli.main(["export", *words]) == 2
+    assert "`labels` must be" in capsys.readouterr().err
+    assert not (tmp_path / "a.tflite").exists()

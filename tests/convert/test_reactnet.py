@@ -13,7 +13,7 @@ import burn_tf
 from burn_tf._checks import UserError
 from burn_tf.convert import Converted, convert_checkpoint
 from burn_tf.convert.reactnet import check_sides
-from burn_tf.export import to_lce, verify_lce
+from burn_tf.export import to_lce, verify
 from burn_tf.methods import BURN
 from burn_tf.methods.stages import next_stage
 from tests.convert import authors_reactnet as authors
@@ -210,4 +210,4 @@ def test_goes_on_to_keras_files_and_phones(
     np.testing.assert_array_equal(again(x), converted.backbone(x))
     exported = to_lce(again)
     assert exported.report.num_binary == 31
-    assert verify_lce(exported.flatbuffer, again, x).max_abs_difference < 1e-3
+    assert verify(exported.flatbuffer, again, x).max_abs_difference < 1e-3

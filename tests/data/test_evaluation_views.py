@@ -101,3 +101,16 @@ def test_refuses(arguments):
     source = load_source("synthetic:4")
     with pytest.raises(UserError, match=next(iter(arguments))):
         eval_dataset(source, **({"image_size": 8, "batch_size": 2} | arguments))
+
+
+@pytest.mark.parametrize("size", [13, 32])
+def test_pixels_are_those_before_the_normalisation(size):
+    source = load_source("digits", split="test").subset(np.arange(5))
+    (pixels, labels), (values, same) = (
+        next(iter(eval_dataset(source, image_size=size, batch_size=5, normalise=normalise)))
+        for normalise in (False, True)
+    )
+    assert pixels.dtype.name == "uint8"
+    np.testing.assert_array_equal(labels, same)
+    # Half a level of 255, in units of the smallest deviation.
+    np.testing.assert_allclose(preprocess_input(pixels), values, atol=0.51 / 255 / 0.224)

@@ -56,6 +56,21 @@ def _larq_model(
     return _shaken(tf.keras.Model(inputs, layers.Dense(7, name="top")(x)), seed)
 
 
+def _signed_scales(model: tf.keras.Model) -> tf.keras.Model:
+    rng = np.random.default_rng(3)
+    for variable in model.variables:
+        if "gamma" in variable.name:
+            scale = rng.normal(size=variable.shape)
+            variable.assign(np.where(rng.random(variable.shape) < 0.1, 0.0, scale))
+    return model
+
+
+@pytest.fixture(scope="session")
+def signed_scales() -> Callable[[tf.keras.Model], tf.keras.Model]:
+    """Gives a model batch norm scales of both signs, and some of 0."""
+    return _signed_scales
+
+
 @pytest.fixture(scope="session")
 def shaken() -> Callable[..., tf.keras.Model]:
     return _shaken
@@ -72,7 +87,7 @@ def model() -> tf.keras.Model:
 
 
 @pytest.fixture(scope="session")
-def exported(model: tf.keras.Model) -> export.LCEExport:
+def exported(model: tf.keras.Model) -> export.ExportedModel:
     return export.to_lce(model)
 
 

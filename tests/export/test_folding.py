@@ -10,21 +10,16 @@ import pytest
 import tensorflow as tf
 
 from burn_tf import backbones
-from burn_tf.export import fold_shifts, to_lce, verify_lce
+from burn_tf.export import fold_shifts, to_lce, verify
 from burn_tf.layers import BatchNorm, BinaryConv2D, Rotate180, RPReLU, RSign
 
 Shake = Callable[..., tf.keras.Model]
 
 
-def signed(model: tf.keras.Model, shaken: Shake) -> tf.keras.Model:
-    """Random weights; batch norm scales of both signs and some of 0."""
-    shaken(model)
-    rng = np.random.default_rng(3)
-    for variable in model.variables:
-        if "gamma" in variable.name:
-            scale = rng.normal(size=variable.shape)
-            variable.assign(np.where(rng.random(variable.shape) < 0.1, 0.0, scale))
-    return model
+@pytest.fixture(scope="module")
+def signed(shaken: Shake, signed_scales: Shake) -> Shake:
+    """Random weights, and batch norm scales of both signs."""
+    return lambda model: signed_scales(shaken(model))
 
 
 def pictures(model: tf.keras.Model, count: int = 6) -> np.ndarray:
@@ -64,8 +59,8 @@ def shifts_left(model: tf.keras.Model) -> list[str]:
     ],
     ids=str,
 )
-def test_outputs_are_equal(settings: dict[str, Any], shaken: Shake) -> None:
-    model = signed(backbones.ReActNetTiny(**({"input_shape": (16, 16, 3)} | settings)), shaken)
+def test_outputs_are_equal(settings: dict[str, Any], signed: Shake) -> None:
+    model = signed(backbones.ReActNetTiny(**({"input_shape": (16, 16, 3)} | settings)))
     before = model.get_weights()
     folded = fold_shifts(model)
     assert_equal(model, folded)
@@ -86,30 +81,30 @@ def test_additions_of_reactnet_a(shaken: Shake) -> None:
     assert plain.report.num_binary == folded.report.num_binary == 31
     assert len(folded.flatbuffer) < len(plain.flatbuffer)
     images = pictures(model, 4)
-    assert verify_lce(folded.flatbuffer, model, images).max_abs_difference < 1e-3
+    assert verify(folded.flatbuffer, model, images).max_abs_difference < 1e-3
     map_only = shaken(backbones.ReActNetA((32, 32, 3), include_top=False, width=0.125))
     assert to_lce(map_only).report.operators["ADD"] == 57
 
 
-def test_models_in_models(shaken: Shake) -> None:
+def test_models_in_models(signed: Shake) -> None:
     backbone = backbones.ReActNetTiny((16, 16, 3), include_top=False, pooling="avg")
     head = tf.keras.Sequential([tf.keras.layers.Dropout(0.5), tf.keras.layers.Dense(4)])
-    model = signed(tf.keras.Sequential([backbone, head]), shaken)
+    model = signed(tf.keras.Sequential([backbone, head]))
     folded = fold_shifts(model)
     assert_equal(model, folded)
     assert len(shifts_left(folded)) == 7
 
 
-def test_turned_images_pass(shaken: Shake) -> None:
+def test_turned_images_pass(signed: Shake) -> None:
     inputs = tf.keras.Input((16, 16, 3))
     x = backbones.ReActNetTiny((16, 16, 3), include_top=False)(Rotate180()(inputs))
-    model = signed(tf.keras.Model(inputs, Rotate180()(x)), shaken)
+    model = signed(tf.keras.Model(inputs, Rotate180()(x)))
     folded = fold_shifts(model)
     assert_equal(model, folded)
     assert len(shifts_left(folded)) == 8
 
 
-def test_a_layer_that_cannot_take_a_shift_gets_it_whole(shaken: Shake) -> None:
+def test_a_layer_that_cannot_take_a_shift_gets_it_whole(signed: Shake) -> None:
     """A ReLU between two units: the activation before it keeps its shift."""
     inputs = x = tf.keras.Input((8, 8, 4))
     for index in range(2):
@@ -118,29 +113,29 @@ def test_a_layer_that_cannot_take_a_shift_gets_it_whole(shaken: Shake) -> None:
         x = RPReLU(name=f"out{index}")(tf.keras.layers.Add()([y, x]))
         x = tf.keras.layers.ReLU()(x) if index == 0 else x
     dense = tf.keras.layers.Dense(3)(tf.keras.layers.GlobalAveragePooling2D()(x))
-    model = signed(tf.keras.Model(inputs, dense), shaken)
+    model = signed(tf.keras.Model(inputs, dense))
     folded = fold_shifts(model)
     assert_equal(model, folded)
     assert sorted(shifts_left(folded)) == ["out0/shift_out:0", "sign0/shift:0", "sign1/shift:0"]
 
 
-def test_two_norms_in_one_sum(shaken: Shake) -> None:
+def test_two_norms_in_one_sum(signed: Shake) -> None:
     inputs = tf.keras.Input((8, 8, 4))
     halves = [BatchNorm()(BinaryConv2D(4, 3)(RSign(name=f"sign{i}")(inputs))) for i in range(2)]
     x = RPReLU(name="out")(tf.keras.layers.Add()(halves))
-    model = signed(tf.keras.Model(inputs, x), shaken)
+    model = signed(tf.keras.Model(inputs, x))
     folded = fold_shifts(model)
     assert_equal(model, folded)
     assert sorted(shifts_left(folded)) == ["out/shift_out:0", "sign0/shift:0", "sign1/shift:0"]
 
 
-def test_a_layer_used_twice_changes_nothing(shaken: Shake) -> None:
+def test_a_layer_used_twice_changes_nothing(signed: Shake) -> None:
     inputs = tf.keras.Input((8, 8, 4))
     unit, norm = BinaryConv2D(4, 3), BatchNorm()
     x = inputs
     for index in range(2):
         x = RPReLU(name=f"out{index}")(norm(unit(RSign(name=f"sign{index}")(x))))
-    model = signed(tf.keras.Model(inputs, x), shaken)
+    model = signed(tf.keras.Model(inputs, x))
     folded = fold_shifts(model)
     for old, new in zip(model.get_weights(), folded.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -150,3 +145,13 @@ def test_layers_of_others_stay_as_they_are(larq_model: Callable[..., tf.keras.Mo
     model = larq_model()
     for old, new in zip(model.get_weights(), fold_shifts(model).get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_sum_by_the_operator_counts_as_a_use(shaken: Shake) -> None:
+    """Its second operand is an argument, not an input, in the model's configuration."""
+    inputs = tf.keras.Input((8, 8, 3))
+    left = RPReLU(name="left")(tf.keras.layers.Conv2D(40, 3, padding="same")(inputs))
+    right = RPReLU(name="right")(tf.keras.layers.Conv2D(40, 3, padding="same")(inputs))
+    model = shaken(tf.keras.Model(inputs, BinaryConv2D(8, 3)(RSign()(left + right))))
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(fold_shifts(model)(images), model(images), atol=1e-4)

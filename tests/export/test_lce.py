@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.backbones import ReActNetA, ReActNetTiny
-from burn_tf.export import to_lce, verify_lce
+from burn_tf.export import to_lce, verify
 from burn_tf.export.flatbuffer import read_flatbuffer
 from burn_tf.layers import BatchNorm, BinaryConv2D, RSign
 
@@ -43,7 +43,7 @@ def test_reactnet_tiny_agrees_with_keras(shaken, pad_values):
     layers = [layer for layer in model.submodules if isinstance(layer, BinaryConv2D)]
     assert exported.report.operators["LceBconv2d"] == len(layers) == exported.report.num_binary
     images = np.random.default_rng(0).normal(size=(64, 16, 16, 3))
-    parity = verify_lce(exported.flatbuffer, model, images)
+    parity = verify(exported.flatbuffer, model, images)
     assert parity.top1_agreement == 1.0 and parity.max_abs_difference < 1e-3
 
 
@@ -63,7 +63,7 @@ def test_reactnet_a_has_31_binary_operators(shaken):
     assert exported.report.operators["LceBconv2d"] == exported.report.num_binary == 31
     assert exported.report.operators["CONV_2D"] == 1
     images = np.random.default_rng(0).normal(size=(8, 64, 64, 3))
-    parity = verify_lce(exported.flatbuffer, model, images)
+    parity = verify(exported.flatbuffer, model, images)
     # A value that rounding flips at a threshold may move an image or two, but never the median.
     assert parity.top1_agreement >= 7 / 8
     assert parity.median_cosine > 0.999999 and parity.min_cosine > 0.95
@@ -92,7 +92,7 @@ def test_mixed_precision_is_rebuilt_and_said(shaken, images):
     assert exported.report.num_binary == len(exported.report.layers) > 0
     assert "mixed_bfloat16" in exported.report.notes[0]
     assert "mixed_bfloat16" in str(exported.report)
-    parity = verify_lce(exported.flatbuffer, model, images)
+    parity = verify(exported.flatbuffer, model, images)
     assert parity.max_abs_difference < 1e-3 and parity.notes == exported.report.notes
 
 

@@ -15,6 +15,7 @@ from burn_tf.export.preparation import (
     frozen_model,
     input_shape,
 )
+from burn_tf.layers import BinaryConv2D, RSign
 
 
 class _Subclassed(tf.keras.Model):
@@ -114,3 +115,11 @@ def _convolutions(model):
     found = [layer for layer in model.submodules if type(layer).__name__ in names]
     assert len(found) >= 2 and len(binary_layers(model)) in (0, len(found))
     return found
+
+
+def test_a_layer_that_cannot_be_copied_is_said(shaken):
+    inputs = tf.keras.Input((8, 8, 3))
+    binary = BinaryConv2D(4, 3)(RSign()(inputs))
+    model = shaken(tf.keras.Model(inputs, tf.keras.layers.Lambda(lambda x: x + 1.0)(binary)))
+    with pytest.raises(UserError, match="layers that Keras can save and load"):
+        frozen_model(model)

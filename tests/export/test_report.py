@@ -7,6 +7,7 @@ import json
 from burn_tf.export import ExportReport, LayerReport
 
 REPORT = ExportReport(
+    runtime="lce",
     layers=(
         LayerReport("first", True, "LceBconv2d", 1200, 8),
         LayerReport("second", False, "its kernel is not binary", 0, 0),

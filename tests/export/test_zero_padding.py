@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from burn_tf.export import to_lce, verify_lce
+from burn_tf.export import to_lce, verify
 from burn_tf.export.preparation import frozen_model
 from burn_tf.export.zero_padding import SmallMapConv2D, with_small_maps
 from burn_tf.layers import BinaryConv2D, RSign
@@ -44,7 +44,7 @@ def images(*size: int) -> np.ndarray:
 def difference(model: tf.keras.Model, x: np.ndarray) -> float:
     exported = to_lce(model, input_size=x.shape[1:3])
     assert exported.report.num_binary == 1
-    return verify_lce(exported.flatbuffer, model, x).max_abs_difference
+    return verify(exported.flatbuffer, model, x).max_abs_difference
 
 
 @pytest.mark.parametrize("layer", [ours, of_larq])
