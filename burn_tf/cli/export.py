@@ -8,10 +8,10 @@ from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
 from burn_tf.cli import models
+from burn_tf.cli.pictures import load_pixels
 from burn_tf.cli.targets import check_file_target
 
 if TYPE_CHECKING:
-    import numpy as np
     import tensorflow as tf
 
     from burn_tf.export import ExportedModel
@@ -26,9 +26,9 @@ def register(flags: absl_flags.FlagValues) -> None:
         "target",
         "lce",
         _TARGETS,
-        "the runtime: lce, the Larq Compute Engine (normalised float32 in); litert, the stock "
-        "LiteRT or TFLite (pixels in, one byte per binary weight); litert-int8, the same in "
-        "integer arithmetic throughout (needs --calibration)",
+        "the runtime: lce, the Larq Compute Engine (one bit per binary weight); litert, the stock "
+        "LiteRT or TFLite (one byte); litert-int8, the same in integer arithmetic throughout "
+        "(needs --calibration). Pixels go in, the normalisation is inside",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
@@ -78,9 +78,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     check_file_target("output", flags.output)
     labels = None if flags.labels is None else _labels(flags.labels)
     model = models.load_model(flags.model, flags.input_size)
-    side = flags.input_size or models.input_side(model)
-    if side is None:
-        raise UserError("`model` takes images of any size: say which with --input_size=PIXELS")
+    side = models.needed_side(model, flags.input_size)
     exported = _exported(flags, model, side, labels)
     exported.save(flags.output)
     print(exported.report)
@@ -88,7 +86,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     if flags.verify is not None:
         from burn_tf.export import verify
 
-        images = _pixels(flags.verify, "test", side, flags.images)
+        images = load_pixels(flags.verify, "test", side, flags.images)
         print(verify(exported.flatbuffer, model, images, strict=flags.strict))
     return 0
 
@@ -101,8 +99,6 @@ def _check(flags: absl_flags.FlagValues) -> None:
         raise UserError(
             f"`calibration` is for --target=litert-int8. Received: --target={flags.target}"
         )
-    if flags.labels is not None and flags.target == "lce":
-        raise UserError("`labels` go into litert files. Received: --target=lce")
 
 
 def _exported(
@@ -111,12 +107,14 @@ def _exported(
     from burn_tf.export import to_lce, to_litert
 
     if flags.target == "lce":
-        return to_lce(model, strict=flags.strict, input_size=side)
+        return to_lce(
+            model, strict=flags.strict, input_size=side, input_dtype="uint8", labels=labels
+        )
     settings: dict[str, Any] = {}
     if flags.target == "litert-int8":
         settings = {
             "precision": "int8",
-            "calibration": _pixels(flags.calibration, "train", side, flags.images),
+            "calibration": load_pixels(flags.calibration, "train", side, flags.images),
         }
     return to_litert(model, labels=labels, input_size=side, strict=flags.strict, **settings)
 
@@ -125,19 +123,7 @@ def _labels(path: str) -> list[str]:
     from burn_tf._files import read_whole
 
     try:
-        return read_whole(path).decode("utf-8-sig").splitlines()
+        text = read_whole(path).decode("utf-8-sig").replace("\r\n", "\n")
+        return text.removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"`labels` must be UTF-8 text. Received: {path!r}") from error
-
-
-def _pixels(name: str, split: str, side: int, count: int) -> np.ndarray:
-    """uint8 images [N, side, side, 3] of a source, spread over it."""
-    import numpy as np
-
-    from burn_tf import data
-
-    source = data.load_source(name, split=split)
-    last = source.num_images - 1
-    chosen = source.subset(np.unique(np.linspace(0, last, min(count, last + 1)).astype(int)))
-    batches = data.eval_dataset(chosen, image_size=side, batch_size=64, normalise=False)
-    return np.concatenate([np.asarray(images) for images, _ in batches])

@@ -9,17 +9,18 @@ import numpy as np
 import tensorflow as tf
 
 from burn_tf._checks import UserError, check_choice, check_integer
-from burn_tf.data.preprocessing import preprocess_input
 from burn_tf.export.latency import Latency, time_calls
+from burn_tf.export.parity import fitted, preprocessed
 from burn_tf.export.preparation import check_exportable, input_shape
 from burn_tf.export.runtime import load_runtime
 
-# Model, preprocessed pictures, (height, width) -> bytes of a file.
+# Model, pictures that calibrate, (height, width) -> bytes of a file.
 _Target = Callable[[tf.keras.Model, np.ndarray, tuple[int, int]], bytes]
 
 KERAS = "Keras"
 _SEED = 0
 _SMALLEST_CROP = 0.4
+_SAMPLES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,9 @@ class TargetRow:
         size_bytes: Size of the file; of the float32 weights for Keras; 0 where there is no file.
         latency: Time of one picture; None where there is no file.
         top1_agreement: Share of pictures, 0 to 1, whose greatest output is the one of Keras.
-        max_abs_difference: Greatest difference of any output from Keras.
+        median_abs_difference: The middle picture's greatest difference of any output from Keras.
+        max_abs_difference: Greatest difference of any picture. A value at a sign's threshold that
+            rounding flips makes it large on single pictures.
         note: Why there is no file, or what runs it.
     """
 
@@ -39,6 +42,7 @@ class TargetRow:
     size_bytes: int
     latency: Latency | None
     top1_agreement: float
+    median_abs_difference: float
     max_abs_difference: float
     note: str
 
@@ -55,11 +59,7 @@ def _litert(precision: str) -> _Target:
 
         calibration = pictures if precision == "int8" else None
         return to_litert(
-            model,
-            precision=precision,
-            input_dtype="float32",
-            calibration=calibration,
-            input_size=size,
+            model, precision=precision, calibration=calibration, input_size=size
         ).flatbuffer
 
     return convert
@@ -112,10 +112,11 @@ def _files(
     return files, refused
 
 
-def _agreement(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
+def _agreement(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
     ours, theirs = (array.reshape(len(array), -1) for array in (ours, theirs))
     same = np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))
-    return float(same), float(np.abs(ours - theirs).max())
+    differences = np.abs(ours - theirs).max(axis=1)
+    return float(same), float(np.median(differences)), float(differences.max())
 
 
 def compare_targets(
@@ -123,7 +124,8 @@ def compare_targets(
     *,
     targets: Sequence[str] = tuple(TARGETS),
     input_size: int | tuple[int, int] | None = None,
-    num_pictures: int = 16,
+    pictures: np.ndarray | None = None,
+    calibration: np.ndarray | None = None,
     threads: int = 1,
     runs: int = 30,
     warmup: int = 3,
@@ -134,7 +136,8 @@ def compare_targets(
         model: A Keras model with one image input [B, H, W, 3] and one output.
         targets: Names of `TARGETS`; default all.
         input_size: Pixels, a side or (height, width), for a model built for any size.
-        num_pictures: Crops of photographs that are compared and that int8 is calibrated with.
+        pictures: uint8 [N, H, W, 3] that are compared; default 16 crops of two photographs.
+        calibration: uint8 pictures that int8 is calibrated with; default `pictures`.
         threads: Threads of the interpreters; Keras has TensorFlow's own.
         runs: Timed runs of each, which take turns; default 30 (ours).
         warmup: Runs before these; default 3 (ours).
@@ -158,20 +161,21 @@ def compare_targets(
     check_exportable(model)
     for name in targets:
         check_choice("targets", name, TARGETS)
-    pictures = _pictures(model, input_size, num_pictures)
-    files, refused = _files(model, pictures, targets)
+    pictures = _checked(model, input_size, pictures)
+    files, refused = _files(model, pictures if calibration is None else calibration, targets)
     loaded = {name: load_runtime(data, num_threads=threads) for name, data in files.items()}
     forward = _keras_forward(model)
-    expected = np.concatenate([forward(image[np.newaxis]) for image in pictures])
+    expected = np.concatenate([forward(image[np.newaxis]) for image in preprocessed(pictures)])
     # The files keep the last picture: zeros could be faster than what they meet in use.
-    outputs = {name: file.run(pictures) for name, file in loaded.items()}
-    calls: dict[str, Callable[[], object]] = {KERAS: lambda: forward(pictures[-1:])}
+    outputs = {name: file.run(fitted(file, pictures)) for name, file in loaded.items()}
+    last = preprocessed(pictures[-1:])
+    calls: dict[str, Callable[[], object]] = {KERAS: lambda: forward(last)}
     calls |= {name: file.invoke for name, file in loaded.items()}
     timed = time_calls(calls, runs=runs, warmup=warmup, threads=threads)
 
     def row(name: str) -> TargetRow:
         if name in refused:
-            return TargetRow(name, 0, None, 0.0, 0.0, refused[name])
+            return TargetRow(name, 0, None, 0.0, 0.0, 0.0, refused[name])
         agreement = _agreement(expected, outputs[name])
         note = loaded[name].kernels().description
         return TargetRow(name, len(files[name]), timed[name], *agreement, note)
@@ -187,17 +191,25 @@ def _keras_forward(model: tf.keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 def _keras_row(model: tf.keras.Model, latency: Latency) -> TargetRow:
     weights = 4 * int(model.count_params())
     latency = dataclasses.replace(latency, threads=0)
-    return TargetRow(KERAS, weights, latency, 1.0, 0.0, "float32 weights; TensorFlow's own threads")
+    note = "float32 weights; TensorFlow's own threads"
+    return TargetRow(KERAS, weights, latency, 1.0, 0.0, 0.0, note)
 
 
-def _pictures(
-    model: tf.keras.Model, input_size: int | tuple[int, int] | None, count: int
+def _checked(
+    model: tf.keras.Model, input_size: int | tuple[int, int] | None, pictures: np.ndarray | None
 ) -> np.ndarray:
-    """Pictures of the model's size, float32 as `preprocess_input` makes them."""
+    """Pictures of the model's size."""
     height, width, channels = input_shape(model, input_size)
     if channels != 3 or len(model.outputs) != 1:
         raise UserError(
             "`model` must take colour pictures [B, H, W, 3] and give one output. "
             f"Received: {channels} channels and {len(model.outputs)} outputs"
         )
-    return np.asarray(preprocess_input(sample_pictures(count, height, width)))
+    if pictures is None:
+        return sample_pictures(_SAMPLES, height, width)
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != (height, width, 3) or not len(pictures):
+        raise UserError(
+            f"`pictures` must be uint8 [N, {height}, {width}, 3]. "
+            f"Received: {pictures.dtype} {list(pictures.shape)}"
+        )
+    return pictures

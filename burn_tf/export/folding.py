@@ -202,8 +202,8 @@ def _follower(total: Node) -> tuple[Node | None, slice]:
     return (consumer, part) if isinstance(consumer.layer, RPReLU) else (None, part)
 
 
-def _folded_weights(model: tf.keras.Model) -> dict[int, np.ndarray]:
-    """New values, by `variable_key`, of the weights that change when shifts are folded."""
+def folded_weights(model: tf.keras.Model) -> dict[int, np.ndarray]:
+    """New values, by `variable_key`, of the weights that `fold_shifts` changes."""
     try:
         nodes, outputs = flat_graph(model)
     except SharedLayerError:
@@ -244,7 +244,7 @@ def fold_shifts(model: tf.keras.Model) -> tf.keras.Model:
     Source: ours.
     Departs from source: none.
     """
-    folded = _folded_weights(model)
+    folded = folded_weights(model)
 
     def value(variable: tf.Variable) -> np.ndarray:
         new = folded.get(variable_key(variable))

@@ -19,6 +19,7 @@ import tensorflow as tf
 from burn_tf._checks import UserError
 from burn_tf.export.graph import Node
 from burn_tf.export.lowering import gives_bits, lower_binary_layers, threshold
+from burn_tf.export.pixels import per_channel
 from burn_tf.layers import Rotate180, RPReLU, RSign
 
 _L = tf.keras.layers
@@ -238,17 +239,6 @@ def _scaled(layer: Any) -> Callable[..., tf.Tensor]:
     scale = scale * np.asarray(layer.gamma) if layer.scale else scale
     offset = (np.asarray(layer.beta) if layer.center else 0.0) - mean * scale
     return per_channel(scale, offset)
-
-
-def per_channel(scale: np.ndarray, offset: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    """scale * images + offset as one operator, with one scale for each channel."""
-    kernel = np.asarray(scale, np.float32).reshape(1, 1, -1, 1)
-    bias = np.asarray(offset, np.float32)
-
-    def call(images: tf.Tensor) -> tf.Tensor:
-        return tf.nn.depthwise_conv2d(images, kernel, [1, 1, 1, 1], "VALID") + bias
-
-    return call
 
 
 def _replace(layer: Any, call: Callable[..., Any], then: Callable[[Any], Any]) -> None:

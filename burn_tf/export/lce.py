@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from burn_tf._checks import UserError
+from burn_tf._checks import UserError, check_choice
 from burn_tf.export.binary_layers import match_layers
 from burn_tf.export.exported import ExportedModel, refuse_float_layers
 from burn_tf.export.flatbuffer import read_flatbuffer
-from burn_tf.export.folding import fold_shifts
+from burn_tf.export.folding import folded_weights
+from burn_tf.export.metadata import model_metadata, with_metadata
+from burn_tf.export.pixels import check_pixels, from_pixels
 from burn_tf.export.preparation import (
     check_exportable,
     float32_model,
@@ -19,24 +21,11 @@ from burn_tf.export.preparation import (
     input_shape,
 )
 from burn_tf.export.report import ExportReport
+from burn_tf.export.servable import saved_function
 from burn_tf.export.zero_padding import with_small_maps
 
 
-class _Servable(tf.Module):
-    """One image in, one prediction out; holds the variables and not the layers.
-
-    Saving the Keras model itself would trace every layer once more, which takes longer than the
-    conversion.
-    """
-
-    def __init__(self, model: tf.keras.Model, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.model_variables = [getattr(v, "latent_variable", v) for v in model.variables]
-        signature = tf.TensorSpec([1, *shape], tf.float32, name="images")
-        self.serve = tf.function(lambda images: model(images, training=False), [signature])
-
-
-def _convert(model: tf.keras.Model, shape: tuple[int, int, int]) -> bytes:
+def _convert(model: tf.keras.Model, shape: tuple[int, int, int], input_dtype: str) -> bytes:
     try:
         from larq_compute_engine.mlir.python.converter import convert_saved_model
     except ImportError as error:
@@ -44,9 +33,8 @@ def _convert(model: tf.keras.Model, shape: tuple[int, int, int]) -> bytes:
             "`to_lce` needs the Larq Compute Engine: pip install larq-compute-engine (on Python "
             f"3.10 to 3.12). Received: {error}"
         ) from error
-    servable = _Servable(model, shape)
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(servable, folder, signatures=servable.serve.get_concrete_function())
+    forward = from_pixels(lambda x: model(x, training=False), input_dtype)
+    with saved_function(forward, model.variables, shape, input_dtype) as folder:
         try:
             return bytes(convert_saved_model(folder))
         except (RuntimeError, ValueError) as error:
@@ -60,6 +48,8 @@ def to_lce(
     strict: bool = True,
     input_size: int | tuple[int, int] | None = None,
     fold: bool = True,
+    input_dtype: str = "float32",
+    labels: Sequence[str] | None = None,
 ) -> ExportedModel:
     """Convert a model with binary layers into a file for the Larq Compute Engine.
 
@@ -72,13 +62,17 @@ def to_lce(
         strict: Raise when a binary layer would be computed in float; default True (ours).
         input_size: Pixels, a side or (height, width), for a model built for any size.
         fold: Convert `fold_shifts(model)`, a smaller and faster file; default True (ours).
+        input_dtype: "float32" (default): preprocessed images; "uint8": RGB pixels 0..255,
+            normalised inside the file as `preprocess_input` does.
+        labels: Names of a classifier's outputs, stored in the file.
 
     Returns:
         The file, for one image at a time, and its report.
 
     Raises:
         UserError: not a Keras model; no binary layer; a weight that is not finite; unknown input
-            size; a layer that stayed float under `strict`; no Larq Compute Engine.
+            size; a layer that stayed float under `strict`; no Larq Compute Engine; not as many
+            `labels` as outputs; pixels for a model without three channels.
 
     Example:
         >>> from burn_tf import backbones
@@ -92,9 +86,11 @@ def to_lce(
     """
     check_exportable(model)
     shape = input_shape(model, input_size)
+    check_pixels(check_choice("input_dtype", input_dtype, ("float32", "uint8")), shape)
+    metadata = model_metadata(model, "lce", shape, input_dtype, labels)
     rebuilt, notes = float32_model(model)
-    frozen = with_small_maps(frozen_model(fold_shifts(rebuilt) if fold else rebuilt))
-    flatbuffer = _convert(frozen, shape)
+    frozen = with_small_maps(frozen_model(rebuilt, folded_weights(rebuilt) if fold else None))
+    flatbuffer = with_metadata(_convert(frozen, shape, input_dtype), metadata)
     graph = read_flatbuffer(flatbuffer)
     report = ExportReport(
         runtime="lce",

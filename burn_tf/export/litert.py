@@ -6,24 +6,24 @@ import contextlib
 import dataclasses
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-import burn_tf
 from burn_tf._checks import UserError, check_choice
-from burn_tf.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, preprocess_input
 from burn_tf.export.binary_layers import match_layers
 from burn_tf.export.compaction import compact
 from burn_tf.export.exported import ExportedModel, refuse_float_layers
 from burn_tf.export.flatbuffer import TFLiteGraph, read_flatbuffer
-from burn_tf.export.folding import fold_shifts
+from burn_tf.export.folding import folded_weights
 from burn_tf.export.graph import SharedLayerError, flat_graph
-from burn_tf.export.integer import Integers, per_channel
+from burn_tf.export.integer import Integers
 from burn_tf.export.lowering import lower_binary_layers, shifted_step
-from burn_tf.export.metadata import FileMetadata, check_labels, with_metadata
+from burn_tf.export.metadata import model_metadata, with_metadata
+from burn_tf.export.parity import preprocessed
+from burn_tf.export.pixels import Forward, check_pixels, from_pixels
 from burn_tf.export.preparation import (
     check_exportable,
     float32_model,
@@ -32,6 +32,7 @@ from burn_tf.export.preparation import (
     input_shape,
 )
 from burn_tf.export.report import ExportReport
+from burn_tf.export.servable import saved_function
 
 PRECISIONS = ("compact", "float32", "int8")
 INPUT_DTYPES = ("uint8", "float32", "int8")
@@ -57,16 +58,7 @@ class _Request:
                 "int8 inputs and outputs need precision='int8'. "
                 f"Received: precision={self.precision!r}"
             )
-        if self.input_dtype == "uint8" and self.shape[2] != len(IMAGENET_MEAN):
-            raise UserError(
-                "`input_dtype` 'uint8' is for RGB images: pass input_dtype='float32'. "
-                f"Received: a model with {self.shape[2]} channels"
-            )
-
-
-def _normalisation() -> Callable[[tf.Tensor], tf.Tensor]:
-    std = np.array(IMAGENET_STD)
-    return per_channel(1 / (255 * std), -np.array(IMAGENET_MEAN) / std)
+        check_pixels(self.input_dtype, self.shape)
 
 
 def _as_input(images: np.ndarray, request: _Request) -> np.ndarray:
@@ -77,7 +69,7 @@ def _as_input(images: np.ndarray, request: _Request) -> np.ndarray:
             f"`calibration` must be images [N, {', '.join(map(str, request.shape))}]. "
             f"Received: shape {images.shape}"
         )
-    return np.asarray(preprocess_input(images) if images.dtype == np.uint8 else images, np.float32)
+    return preprocessed(images)
 
 
 def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
@@ -86,38 +78,26 @@ def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
 
 def _lowered(
     model: tf.keras.Model, request: _Request, calibration: np.ndarray | None
-) -> tuple[Callable[[tf.Tensor], Any], tuple[str, ...]]:
+) -> tuple[Forward, tuple[str, ...]]:
     """From images of the file's type to the model's outputs, and notes."""
+    plain = from_pixels(lambda x: model(x, training=False), request.input_dtype)
     try:
         nodes, _ = flat_graph(model)
     except SharedLayerError as error:
         if request.precision == "int8":
             raise UserError("`model` must use each layer once for precision='int8'") from error
-        return _prepared(model, request, lambda x: x, lambda x: x), (_SHARED,)
+        return plain, (_SHARED,)
     if request.precision != "int8":
         lower_binary_layers(nodes, shifted_step)
-        return _prepared(model, request, lambda x: x, lambda x: x), ()
+        return plain, ()
     if calibration is None:
         raise UserError("precision='int8' needs `calibration`: about 100 images, uint8 or float32")
     integers = Integers(nodes)
     integers.calibrate(model, _batches(_as_input(calibration, request)))
-    return _prepared(model, request, integers.mark, integers.pixels), ()
-
-
-def _prepared(
-    model: tf.keras.Model,
-    request: _Request,
-    mark: Callable[[tf.Tensor], tf.Tensor],
-    pixels: Callable[[tf.Tensor], tf.Tensor],
-) -> Callable[[tf.Tensor], Any]:
-    normalise = _normalisation() if request.input_dtype == "uint8" else None
-
-    def forward(images: tf.Tensor) -> Any:
-        if normalise is not None:
-            images = normalise(pixels(tf.cast(images, tf.float32)))
-        return model(mark(images), training=False)
-
-    return forward
+    rounded = from_pixels(
+        lambda x: model(integers.mark(x), training=False), request.input_dtype, integers.pixels
+    )
+    return rounded, ()
 
 
 @contextlib.contextmanager
@@ -128,24 +108,22 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _convert(forward: Callable[[tf.Tensor], Any], request: _Request) -> bytes:
+def _convert(forward: Forward, variables: Sequence[Any], request: _Request) -> bytes:
     integer = request.precision == "int8"
     dtype = "float32" if integer else request.input_dtype
-    signature = tf.TensorSpec([1, *request.shape], dtype, name="images")
-    # Without autograph: the calls that were changed are plain Python.
-    concrete = tf.function(forward, [signature], autograph=False).get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-    if integer:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type = getattr(tf, request.input_dtype)
-        converter.inference_output_type = getattr(tf, request.output_dtype)
-    try:
-        with _quiet():
-            return bytes(converter.convert())
-    except Exception as error:
-        # The converter raises its own exceptions and those of MLIR, RuntimeError and ValueError.
-        first_line = str(error).strip().partition("\n")[0]
-        raise UserError(f"the LiteRT converter refuses the model: {first_line}") from error
+    with saved_function(forward, variables, request.shape, dtype) as folder:
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if integer:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.inference_input_type = getattr(tf, request.input_dtype)
+            converter.inference_output_type = getattr(tf, request.output_dtype)
+        try:
+            with _quiet():
+                return bytes(converter.convert())
+        except Exception as error:
+            # The converter raises its own exceptions and those of MLIR, of several kinds.
+            first_line = str(error).strip().partition("\n")[0]
+            raise UserError(f"the LiteRT converter refuses the model: {first_line}") from error
 
 
 def _refuse_float_operators(graph: TFLiteGraph) -> None:
@@ -157,23 +135,6 @@ def _refuse_float_operators(graph: TFLiteGraph) -> None:
                 f"operator {operator.name} would be computed in float; change the layer that it "
                 "comes from, or pass strict=False"
             )
-
-
-def _metadata(
-    model: tf.keras.Model, request: _Request, labels: Sequence[str] | None
-) -> FileMetadata:
-    outputs = tf.nest.flatten(model.output_shape) if labels is not None else []
-    units = int(model.output_shape[-1]) if outputs else 0
-    pixels = request.input_dtype == "uint8"
-    return FileMetadata(
-        name=model.name,
-        description=f"{request.precision} for LiteRT; input {request.input_dtype} RGB",
-        labels=None if labels is None else check_labels(labels, units),
-        mean=(0.0,) * 3 if pixels else tuple(255 * m for m in IMAGENET_MEAN),
-        std=(1.0,) * 3 if pixels else tuple(255 * s for s in IMAGENET_STD),
-        image_size=request.shape[:2],
-        version=burn_tf.__version__,
-    )
 
 
 def to_litert(
@@ -233,9 +194,11 @@ def to_litert(
     check_exportable(model)
     request = _Request(input_shape(model, input_size), precision, input_dtype, output_dtype)
     rebuilt, notes = float32_model(model)
-    metadata = _metadata(model, request, labels)
-    forward, more = _lowered(frozen_model(fold_shifts(rebuilt)), request, calibration)
-    flatbuffer = _convert(forward, request)
+    kind = f"{precision} for LiteRT"
+    metadata = model_metadata(model, kind, request.shape, input_dtype, labels)
+    frozen = frozen_model(rebuilt, folded_weights(rebuilt))
+    forward, more = _lowered(frozen, request, calibration)
+    flatbuffer = _convert(forward, frozen.variables, request)
     if precision == "compact":
         flatbuffer = compact(flatbuffer)
     flatbuffer = with_metadata(flatbuffer, metadata)

@@ -11,12 +11,15 @@ import dataclasses
 import io
 import zipfile
 from collections.abc import Sequence
+from typing import Any
 
 import flatbuffers
 import numpy as np
 
+from burn_tf import __version__
 from burn_tf._checks import UserError
-from burn_tf.export.schema import add_buffer, packed, schema, unpacked
+from burn_tf.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from burn_tf.export.schema import add_buffer, order_outputs, packed, schema, unpacked
 
 LABELS_FILE = "labels.txt"
 _NAME = b"TFLITE_METADATA"
@@ -142,14 +145,52 @@ def with_metadata(flatbuffer: bytes, metadata: FileMetadata) -> bytes:
         metadata: what to say.
 
     Returns:
-        The model with a `TFLITE_METADATA` buffer and, where there are labels, the archive.
+        The model with a `TFLITE_METADATA` buffer and, where there are labels, the archive; its
+        outputs in the order of their names in its signature.
     """
     model = unpacked(flatbuffer)
+    order_outputs(model)
     entry = schema().MetadataT()
     entry.name, entry.buffer = _NAME, add_buffer(model, _standard_buffer(metadata))
     model.metadata = [*(model.metadata or []), entry]
     content = packed(model)
     return content if metadata.labels is None else content + _archive(metadata.labels)
+
+
+def model_metadata(
+    model: Any,
+    kind: str,
+    shape: tuple[int, int, int],
+    input_dtype: str,
+    labels: Sequence[str] | None,
+) -> FileMetadata:
+    """What a file of a Keras model says.
+
+    Args:
+        model: with one output where there are labels.
+        kind: of the file, in words.
+        shape: height, width and channels of the input.
+        input_dtype: "uint8" for pixels, which the file normalises.
+        labels: of the outputs, or None.
+    """
+    checked = None
+    if labels is not None:
+        if len(model.outputs) != 1:
+            raise UserError(
+                "`labels` are for models of one output. "
+                f"Received: a model with {len(model.outputs)}"
+            )
+        checked = check_labels(labels, int(model.output_shape[-1]))
+    plain = input_dtype == "uint8" or shape[2] != len(IMAGENET_MEAN)
+    return FileMetadata(
+        name=model.name,
+        description=f"{kind}; input {input_dtype} [1, {', '.join(map(str, shape))}]",
+        labels=checked,
+        mean=(0.0,) * shape[2] if plain else tuple(255 * m for m in IMAGENET_MEAN),
+        std=(1.0,) * shape[2] if plain else tuple(255 * s for s in IMAGENET_STD),
+        image_size=shape[:2],
+        version=__version__,
+    )
 
 
 def check_labels(labels: Sequence[str], outputs: int) -> tuple[str, ...]:
@@ -181,4 +222,5 @@ def read_labels(flatbuffer: bytes) -> tuple[str, ...] | None:
     with zipfile.ZipFile(buffer) as archive:
         if LABELS_FILE not in archive.namelist():
             return None
-        return tuple(archive.read(LABELS_FILE).decode().splitlines())
+        # Not splitlines, which also splits at characters that a label may have.
+        return tuple(archive.read(LABELS_FILE).decode().removesuffix("\n").split("\n"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -123,15 +123,22 @@ def float32_model(model: tf.keras.Model) -> tuple[tf.keras.Model, tuple[str, ...
     return rebuilt, (f"rebuilt in float32; the model itself computes in {', '.join(floating)}",)
 
 
-def frozen_model(model: tf.keras.Model) -> tf.keras.Model:
+def frozen_model(
+    model: tf.keras.Model, weights: Mapping[int, np.ndarray] | None = None
+) -> tf.keras.Model:
     """A copy in which the kernels of binary convolutions hold their quantised values.
 
     The converter folds the quantiser into a constant only up to some size: of ReActNet-A the ten
     kernels with more than half a million values would stay float.
+
+    Args:
+        model: functional or sequential.
+        weights: new values of other weights by `variable_key`, as `folded_weights` gives them.
     """
     layers = [layer for layer in binary_layers(model) if quantised_kernel(layer) is not None]
     names = {layer.name for layer in layers}
-    kernels = {variable_key(layer.kernel): quantised_kernel(layer) for layer in layers}
+    values = {variable_key(layer.kernel): quantised_kernel(layer) for layer in layers}
+    values |= weights or {}
 
     def change(config: dict[str, Any]) -> dict[str, Any]:
         if config.get("name") not in names:
@@ -140,8 +147,8 @@ def frozen_model(model: tf.keras.Model) -> tf.keras.Model:
         return config | {key: value for key, value in real.items() if key in config}
 
     def value(variable: tf.Variable) -> np.ndarray:
-        frozen = kernels.get(variable_key(variable))
-        return float32_values(variable) if frozen is None else frozen
+        new = values.get(variable_key(variable))
+        return float32_values(variable) if new is None else new.astype(np.float32, copy=False)
 
     return rebuilt_model(model, change, value)
 

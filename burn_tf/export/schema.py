@@ -34,6 +34,22 @@ def packed(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
+def order_outputs(model: Any) -> None:
+    """Put the outputs in the order of their names in the signature, as Keras has them."""
+    signatures = model.signatureDefs or []
+    if len(signatures) != 1:
+        return
+
+    def place(entry: Any) -> tuple[str, int]:
+        stem, _, number = entry.name.decode().rpartition("_")
+        return (stem, int(number)) if number.isdecimal() else (entry.name.decode(), 0)
+
+    graph, entries = model.subgraphs[0], sorted(signatures[0].outputs, key=place)
+    ordered = [entry.tensorIndex for entry in entries]
+    if sorted(ordered) == sorted(int(index) for index in graph.outputs):
+        graph.outputs = np.array(ordered, np.int32)
+
+
 def add_operator_code(model: Any, code: int, version: int) -> int:
     """Index of an operator's entry in the file's list; added at its end where it is absent."""
     for index, entry in enumerate(model.operatorCodes):

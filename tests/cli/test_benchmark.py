@@ -41,6 +41,7 @@ def test_a_model(
     monkeypatch.setattr(comparison, "compare_targets", only_lce)
     result = tmp_path / "result.json"
     words = ["--all=untrained:reactnet_tiny", "--input_size=16", "--runs=2", f"--json={result}"]
+    words += ["--data=digits", "--images=5"]
     assert cli.main(["benchmark", *words]) == 0
     shown = capsys.readouterr().out
     assert "| Keras |" in shown and "| LCE |" in shown
@@ -51,14 +52,14 @@ def test_a_model(
 
 def test_the_table() -> None:
     rows = (
-        TargetRow("Keras", 1234567, Latency(0, 2.345, 6.789, 9), 1.0, 0.0, "by TensorFlow"),
-        TargetRow("LCE", 0, None, 0.0, 0.0, "no binary layer"),
-        TargetRow("LiteRT", 98, Latency(1, 0.5, 0.75, 9), 0.9375, 0.0123, "by XNNPACK"),
+        TargetRow("Keras", 1234567, Latency(0, 2.345, 6.789, 9), 1.0, 0.0, 0.0, "by TensorFlow"),
+        TargetRow("LCE", 0, None, 0.0, 0.0, 0.0, "no binary layer"),
+        TargetRow("LiteRT", 98, Latency(1, 0.5, 0.75, 9), 0.9375, 0.002, 0.0123, "by XNNPACK"),
     )
     assert benchmark.table(rows).splitlines()[2:] == [
-        "| Keras | 1,234,567 | 2.35 | 6.79 | 100.0% | 0.0e+00 |",
-        "| LCE | no file | | | | |",
-        "| LiteRT | 98 | 0.50 | 0.75 | 93.8% | 1.2e-02 |",
+        "| Keras | 1,234,567 | 2.35 | 6.79 | 100.0% | 0.0e+00 | 0.0e+00 |",
+        "| LCE | no file | | | | | |",
+        "| LiteRT | 98 | 0.50 | 0.75 | 93.8% | 2.0e-03 | 1.2e-02 |",
         "",
         "Keras: by TensorFlow",
         "LCE: no binary layer",

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.backbones import ReActNetA, ReActNetTiny
-from burn_tf.export import to_lce, verify
+from burn_tf.export import read_labels, to_lce, verify
 from burn_tf.export.flatbuffer import read_flatbuffer
 from burn_tf.layers import BatchNorm, BinaryConv2D, RSign
 
@@ -172,3 +172,25 @@ def test_save_refuses_a_path_that_cannot_be_written(exported, tmp_path):
 
 def test_report_is_json(exported):
     assert json.loads(exported.report.to_json())["num_binary"] == 2
+
+
+def test_pixels_in_labels_inside(shaken):
+    model = shaken(ReActNetTiny(input_shape=(16, 16, 3), classes=3))
+    exported = to_lce(model, input_dtype="uint8", labels=["cat", "dog", "frog"])
+    assert read_flatbuffer(exported.flatbuffer).inputs[0].dtype == "uint8"
+    assert read_labels(exported.flatbuffer) == ("cat", "dog", "frog")
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype(np.uint8)
+    parity = verify(exported.flatbuffer, model, pixels)
+    assert parity.median_abs_difference < 1e-4 and parity.num_binary_operators == 11
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input_dtype": "int8"}, "`input_dtype` must be one of"),
+        ({"labels": ["one"]}, "`labels` must be 7"),
+    ],
+)
+def test_bad_arguments(arguments, message, larq_model):
+    with pytest.raises(UserError, match=message):
+        to_lce(larq_model(), **arguments)

@@ -199,15 +199,17 @@ def test_a_layer_used_twice(shaken: Any) -> None:
 
 
 def test_several_outputs(shaken: Any) -> None:
-    """Raw boxes and scores of a detector."""
+    """Raw boxes and scores of a detector, in their order."""
     inputs = tf.keras.Input((16, 16, 3))
     features = ReActNetTiny((16, 16, 3), include_top=False)(inputs)
-    boxes = Layers.Conv2D(4, 1, name="boxes")(features)
-    scores = Layers.Conv2D(5, 1, activation="sigmoid", name="scores")(features)
-    model = shaken(tf.keras.Model(inputs, [boxes, scores]))
+    heads = [Layers.Conv2D(count, 1)(features) for count in range(2, 14)]
+    heads[5] = Layers.Activation("sigmoid")(heads[5])
+    model = shaken(tf.keras.Model(inputs, heads))
     images = pixels(16, 16, 16)
     for precision in ("compact", "int8"):
         result = to_litert(model, precision=precision, calibration=images)
+        shapes = load_runtime(result.flatbuffer).output_shapes
+        assert [shape[-1] for shape in shapes] == list(range(2, 14))
         parity = verify(result.flatbuffer, model, images)
         assert parity.median_cosine > (0.5 if precision == "int8" else 0.999999)
 

@@ -16,7 +16,7 @@ from burn_tf.export.metadata import FileMetadata, check_labels, read_labels, wit
 from burn_tf.export.runtime import load_runtime
 from burn_tf.export.schema import unpacked
 
-LABELS = ("cat", "dog", "Kröte")
+LABELS = ("cat", "a\u2028dog", "Kröte")
 METADATA = FileMetadata(
     name="net",
     description="three animals",
@@ -114,7 +114,7 @@ def test_labels_are_an_archive_behind_the_model(plain: bytes) -> None:
     content = with_metadata(plain, METADATA)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
-        assert archive.read("labels.txt").decode() == "cat\ndog\nKröte\n"
+        assert archive.read("labels.txt").decode() == "cat\na\u2028dog\nKröte\n"
         assert archive.getinfo("labels.txt").compress_type == zipfile.ZIP_STORED
     assert read_labels(content) == LABELS
 
