@@ -35,6 +35,11 @@ _KEEPS_RANGE = (
     Rotate180,
 )
 _FUSED_ACTIVATIONS = ("linear", "relu", "relu6")
+_FIXED_RANGES = {
+    "softmax": (0.0, 255 / 256),
+    "sigmoid": (0.0, 255 / 256),
+    "tanh": (-1.0, 127 / 128),
+}
 _NORM = _L.BatchNormalization
 _BEFORE_NORM = (_L.Conv2D, _L.DepthwiseConv2D)
 # The range in which zero point 0 puts +1 and -1 at 127 steps from 0.
@@ -164,8 +169,11 @@ class Integers:
             _replace(layer, mean, lambda y: self.mark(y, key))
 
     def _mark_outputs(self, layer: Any, call: Callable[..., Any], key: str) -> None:
+        fixed = _fixed_range(layer)
+
         def then(outputs: Any) -> Any:
-            if _fixed_range(layer):
+            if fixed is not None:
+                self._ranges[key] = fixed
                 return outputs
             return tf.nest.map_structure(lambda y: self.mark(y, key), outputs)
 
@@ -222,14 +230,11 @@ def _tiles(layer: Any) -> bool:
     )
 
 
-def _fixed_range(layer: Any) -> bool:
-    """Whether the runtime itself says what the integers of the outputs mean."""
+def _fixed_range(layer: Any) -> tuple[float, float] | None:
+    """The range of the outputs where the runtime itself says what their integers mean."""
     activation = getattr(layer, "activation", None)
-    return isinstance(layer, _L.Softmax) or getattr(activation, "__name__", "") in (
-        "softmax",
-        "sigmoid",
-        "tanh",
-    )
+    name = "softmax" if isinstance(layer, _L.Softmax) else getattr(activation, "__name__", "")
+    return _FIXED_RANGES.get(name)
 
 
 def _scaled(layer: Any) -> Callable[..., tf.Tensor]:

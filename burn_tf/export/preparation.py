@@ -26,6 +26,11 @@ def check_exportable(model: Any) -> None:
             "`model` must be functional or sequential with one image input; of a training method "
             f"export its backbone. Received: {type(model).__name__} with {count} symbolic inputs"
         )
+    if model.inputs[0].shape[0] not in (None, 1):
+        raise UserError(
+            "`model` must take one image, or any number: build it without batch_size=. "
+            f"Received: a model for batches of {model.inputs[0].shape[0]}"
+        )
     if not binary_layers(model):
         raise UserError(
             "`model` must have binary layers: burn_tf.layers.BinaryConv2D or a larq.layers one. "

@@ -165,6 +165,17 @@ def test_other_layers(precision: str, shaken: Any, signed_scales: Any) -> None:
     assert parity.median_cosine > (0.8 if precision == "int8" else 0.999999)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_a_sign_of_values_whose_range_the_runtime_fixes(activation: str, shaken: Any) -> None:
+    inputs = tf.keras.Input((8, 8, 3))
+    values = Layers.Conv2D(16, 3, activation=activation)(inputs)
+    signs = BatchNorm()(BinaryConv2D(16, 3)(RSign()(values)))
+    model = shaken(tf.keras.Model(inputs, Layers.GlobalAveragePooling2D()(signs)))
+    images = pixels(24, 8, 8)
+    result = to_litert(model, precision="int8", calibration=images)
+    assert verify(result.flatbuffer, model, images).median_cosine > 0.98
+
+
 @pytest.mark.parametrize("precision", ["compact", "int8"])
 def test_a_sign_that_others_see(precision: str, shaken: Any) -> None:
     inputs = tf.keras.Input((8, 8, 3))

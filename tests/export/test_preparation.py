@@ -123,3 +123,10 @@ def test_a_layer_that_cannot_be_copied_is_said(shaken):
     model = shaken(tf.keras.Model(inputs, tf.keras.layers.Lambda(lambda x: x + 1.0)(binary)))
     with pytest.raises(UserError, match="layers that Keras can save and load"):
         frozen_model(model)
+
+
+def test_a_fixed_batch_is_refused():
+    inputs = tf.keras.Input((8, 8, 3), batch_size=4)
+    model = tf.keras.Model(inputs, BinaryConv2D(4, 3)(RSign()(inputs)))
+    with pytest.raises(UserError, match=r"without batch_size=\. Received: .* batches of 4"):
+        check_exportable(model)
