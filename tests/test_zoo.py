@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from burn_tf import backbones
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,14 +19,6 @@ def test_both_names_give_the_same() -> None:
     for name in zoo.__all__:
         assert getattr(zoo, name) is getattr(ours, name)
     assert dir(ours) == sorted(zoo.__all__)
-
-
-@pytest.mark.parametrize("name", ["ReActNetA", "ReActNetTiny", "ResNet18", "EfficientNetLite0"])
-def test_builders_take_the_arguments_of_the_backbones(name: str) -> None:
-    import zoo
-
-    ours, theirs = (inspect.signature(getattr(module, name)) for module in (zoo, backbones))
-    assert set(theirs.parameters) <= set(ours.parameters) or "kwargs" in ours.parameters
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -79,14 +79,17 @@ def run(flags: absl_flags.FlagValues) -> int:
     labels = None if flags.labels is None else _labels(flags.labels)
     model = models.load_model(flags.model, flags.input_size)
     side = models.needed_side(model, flags.input_size)
+    images = None
+    if flags.verify is not None:
+        # Before the conversion: a mistake in it must not leave a file behind.
+        images = load_pixels(flags.verify, "test", side, flags.images)
     exported = _exported(flags, model, side, labels)
     exported.save(flags.output)
     print(exported.report)
     print(f"Written: {flags.output}")
-    if flags.verify is not None:
+    if images is not None:
         from burn_tf.export import verify
 
-        images = load_pixels(flags.verify, "test", side, flags.images)
         print(verify(exported.flatbuffer, model, images, strict=flags.strict))
     return 0
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.export.graph import Node
-from burn_tf.export.lowering import gives_bits, lower_binary_layers, threshold
+from burn_tf.export.lowering import gives_bits, lower_binary_layers, replace_call, threshold
 from burn_tf.export.pixels import per_channel
 from burn_tf.layers import Rotate180, RPReLU, RSign
 
@@ -145,7 +145,7 @@ class Integers:
             return
         inner: Callable[..., Any]
         if isinstance(layer, RSign) and layer.binarize:
-            _replace(layer, self._signs(node), lambda y: y)
+            replace_call(layer, self._signs(node))
             return
         if isinstance(layer, RPReLU):
             inner = self._rprelu(layer, key)
@@ -158,7 +158,7 @@ class Integers:
     def _keep_range(self, layer: Any, key: str) -> None:
         """Turns and pools in the operators that have fast int8 kernels."""
         if isinstance(layer, Rotate180):
-            _replace(layer, lambda x: x[:, ::-1, ::-1], lambda y: self.mark(y, key))
+            replace_call(layer, lambda x: self.mark(x[:, ::-1, ::-1], key))
         elif isinstance(layer, _L.AveragePooling2D) and _tiles(layer):
             pool = layer.pool_size
             kernel = np.full((*pool, layer.input_shape[-1], 1), 1 / (pool[0] * pool[1]), np.float32)
@@ -166,18 +166,19 @@ class Integers:
             mean = functools.partial(
                 tf.nn.depthwise_conv2d, filter=kernel, strides=strides, padding="VALID"
             )
-            _replace(layer, mean, lambda y: self.mark(y, key))
+            replace_call(layer, lambda x: self.mark(mean(x), key))
 
     def _mark_outputs(self, layer: Any, call: Callable[..., Any], key: str) -> None:
         fixed = _fixed_range(layer)
 
-        def then(outputs: Any) -> Any:
+        def marked(*args: Any, **kwargs: Any) -> Any:
+            outputs = call(*args, **kwargs)
             if fixed is not None:
                 self._ranges[key] = fixed
                 return outputs
             return tf.nest.map_structure(lambda y: self.mark(y, key), outputs)
 
-        _replace(layer, call, then)
+        replace_call(layer, marked)
 
     def _activated(self, layer: Any, key: str) -> Callable[..., Any]:
         """A layer that ends in an activation which no operator takes in gets a mark before it."""
@@ -244,12 +245,3 @@ def _scaled(layer: Any) -> Callable[..., tf.Tensor]:
     scale = scale * np.asarray(layer.gamma) if layer.scale else scale
     offset = (np.asarray(layer.beta) if layer.center else 0.0) - mean * scale
     return per_channel(scale, offset)
-
-
-def _replace(layer: Any, call: Callable[..., Any], then: Callable[[Any], Any]) -> None:
-    """Change a layer's call, with the keyword `training`, which is never set in a file."""
-
-    def changed(inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
-        return then(call(inputs, *args, **kwargs))
-
-    layer.call = changed

@@ -105,11 +105,15 @@ class _Bits:
         return y if layer.activation is None else layer.activation(y)
 
 
-def _replace(layer: Any, call: Call) -> None:
-    def changed(inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        return call(inputs)
+def replace_call(layer: Any, call: Callable[..., Any]) -> None:
+    """Change what a layer computes in inference.
 
-    # The keyword stays: Keras looked at the signature of the call that this replaces.
+    Keras looked at the signature of the call that is replaced: it may pass `training`.
+    """
+
+    def changed(inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
+        return call(inputs, *args, **kwargs)
+
     layer.call = changed
 
 
@@ -141,12 +145,12 @@ def lower_binary_layers(
     }
     for node in nodes:
         if gives_bits(node):
-            _replace(node.layer, functools.partial(make_bits, node=node))
+            replace_call(node.layer, functools.partial(make_bits, node=node))
         elif id(node) in signs:
             sign = signs[id(node)]
             operand = functools.partial(halves, node=sign)
             own = functools.partial(make_bits, node=node) if sign is node else None
-            _replace(node.layer, _Bits(node.layer, unit(sign), operand, own))
+            replace_call(node.layer, _Bits(node.layer, unit(sign), operand, own))
     return [node for node in nodes if id(node) in signs]
 
 

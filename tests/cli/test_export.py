@@ -31,6 +31,7 @@ def test_a_backbone_becomes_a_file_and_a_report(
         (["--output=no/such/folder/a.tflite"], "`output` must lie in a folder that exists"),
         (["--model=missing.keras"], "missing.keras"),
         ([], "say which with --input_size=PIXELS"),
+        (["--input_size=16", "--verify=no_such_source"], "no_such_source"),
         (["--target=litert-int8"], "needs --calibration=SOURCE"),
         (["--calibration=digits"], "`calibration` is for --target=litert-int8"),
         (["--labels=missing.txt"], "cannot read 'missing.txt'"),

@@ -162,6 +162,7 @@ def test_burn_without_classifiers_and_with_zeros(
     assert heads == "the file has no classifier and no teacher_classifier"
 
 
+@pytest.mark.slow
 def test_stage_2_starts_from_an_imported_stage_1(
     tensors: authors.Tensors, checkpoint: Write
 ) -> None:

@@ -72,6 +72,7 @@ def test_outputs_are_equal(settings: dict[str, Any], signed: Shake) -> None:
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_additions_of_reactnet_a(shaken: Shake) -> None:
     """One addition per sign but the first, one per residual sum: 25 + 31 of 78 + 31."""
     model = shaken(backbones.ReActNetA((64, 64, 3), width=0.125, classes=10))

@@ -62,7 +62,9 @@ class PowerCut(Exception):
     """Stands for the process dying."""
 
 
-@pytest.mark.parametrize("dies_at", [("stage1", 2), ("stage2", 1)])
+@pytest.mark.parametrize(
+    "dies_at", [pytest.param(("stage1", 2), marks=pytest.mark.slow), ("stage2", 1)]
+)
 def test_resumed_run_ends_in_the_same_weights(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: tuple[str, int]
 ) -> None:
