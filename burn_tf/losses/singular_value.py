@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from burn_tf import distribute
 from burn_tf._checks import check_rank
-from burn_tf.distribute import all_gather
 from burn_tf.losses._vectors import wide_floats
 
 
@@ -41,7 +41,7 @@ def singular_value(predictions: tf.Tensor) -> tf.Tensor:
     """
     (predictions,) = wide_floats(predictions)
     check_rank("predictions", predictions, 3)
-    predictions = all_gather(predictions, axis=1)
+    predictions = distribute.all_gather(predictions, axis=1)
     centred = predictions - tf.reduce_mean(predictions, axis=1, keepdims=True)
     freedom = tf.cast(tf.maximum(tf.shape(predictions)[1] - 1, 1), predictions.dtype)
     covariance = tf.matmul(centred, centred, transpose_a=True) / freedom

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from burn_tf import distribute
+
 Array = np.ndarray
 Function = Callable[..., Array]
 
@@ -74,3 +76,33 @@ def on_two_replicas(
         return [value.numpy() for value in local(values)], joint
 
     return run
+
+
+@pytest.fixture
+def check_global_batch(
+    on_two_replicas: Callable[..., tuple[list[Array], Array]],
+    tape_gradient: Callable[..., list[Array | None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Callable[..., tf.Tensor], Array, int], None]:
+    """Holds a loss on two replicas to the same loss on one, and shows that this is no accident.
+
+    The loss is one value per global batch, or one per image; without gathering it must be another.
+    """
+
+    def share(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+        return lambda tensor: tf.reduce_mean(function(tensor)) / distribute.num_replicas()
+
+    def check(function: Callable[..., tf.Tensor], array: Array, axis: int) -> None:
+        whole = np.mean(function(array))
+        (slope,) = tape_gradient(lambda x: tf.reduce_mean(function(x)), array)
+        shares, joint = on_two_replicas(share(function), [array], [axis])
+        np.testing.assert_allclose(sum(shares), whole, rtol=1e-9)
+        np.testing.assert_allclose(joint, slope, rtol=1e-7, atol=1e-9 * np.abs(slope).max())
+        if np.ndim(function(array)) == 0:
+            np.testing.assert_allclose(shares[0], shares[1], rtol=1e-12)
+        monkeypatch.setattr(distribute, "all_gather", lambda tensor, axis=0: tensor)
+        shares, joint = on_two_replicas(share(function), [array], [axis])
+        assert abs(sum(shares) - whole) > 1e-3 * abs(whole)
+        assert np.abs(joint - slope).max() > 1e-2 * np.abs(slope).max()
+
+    return check

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from burn_tf.losses._vectors import check_matching, directions, wide_floats
+from burn_tf.losses._vectors import (
+    check_matching,
+    check_views,
+    directions,
+    vanishing,
+    view_pairs,
+    wide_floats,
+)
 
 
 def test_directions_literal() -> None:
@@ -64,3 +71,26 @@ def test_shapes_that_differ_are_refused_and_unknown_ones_pass() -> None:
         return a + b
 
     assert both(tf.ones([2, 3]), tf.ones([2, 3])).shape == (2, 3)
+
+
+def test_view_pairs_are_all_unordered_pairs() -> None:
+    pairs = view_pairs("z", tf.reshape(tf.range(3.0), [3, 1, 1]))
+    assert [(float(a[0, 0]), float(b[0, 0])) for a, b in pairs] == [(0, 1), (0, 2), (1, 2)]
+
+
+@pytest.mark.parametrize("shape", [[1, 2, 3], [0, 2, 3], [None, 2, 3], None])
+def test_views_that_are_one_or_unknown_are_refused(shape: list | None) -> None:
+    with pytest.raises(ValueError, match=r"`z` must hold at least 2 views.*Received: shape"):
+        check_views("z", tf.TensorSpec(shape))
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+def test_vanishing_adds_nothing_and_its_gradient_is_finite(dtype: tf.DType, tape_gradient) -> None:
+    nothing = vanishing(dtype)
+    assert nothing.dtype == dtype
+    assert float(tf.reduce_logsumexp(tf.stack([nothing, nothing, 3.0]))) == 3.0
+    (slope,) = tape_gradient(
+        lambda x: tf.nn.softplus(tf.reduce_logsumexp(tf.where([True, True], nothing, x))),
+        np.zeros(2, dtype.as_numpy_dtype),
+    )
+    np.testing.assert_array_equal(slope, [0, 0])
