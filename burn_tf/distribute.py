@@ -29,6 +29,19 @@ def all_gather(tensor: tf.Tensor, axis: int = 0) -> tf.Tensor:
     return tensor if context is None else context.all_gather(tensor, axis=axis)
 
 
+def own_rows(tensor: tf.Tensor) -> tf.Tensor:
+    """This replica's share [B / replicas, ..] of a tensor [B, ..] made for the global batch.
+
+    Numbers drawn for the global batch make one replica and many see the same ones.
+    """
+    context = _replica_context()
+    if context is None:
+        return tensor
+    count = tf.shape(tensor)[0] // num_replicas()
+    start = context.replica_id_in_sync_group * count
+    return tensor[start : start + count]
+
+
 def all_reduce_sum(tensor: tf.Tensor) -> tf.Tensor:
     """Sum a tensor over all replicas."""
     context = _replica_context()

@@ -24,6 +24,7 @@ def mlp_head(
     output_dim: int,
     norm: str = "batch",
     bias: bool = True,
+    output_norm: bool = False,
     name: str = "mlp_head",
 ) -> tf.keras.Model:
     """Projector or predictor: (Dense - norm - ReLU) for each hidden layer, then Dense.
@@ -34,6 +35,8 @@ def mlp_head(
         output_dim: width of the output, >= 1.
         norm: "batch" (default, the papers'), "layer" (MSBReg Table 13) or "none".
         bias: whether the Dense layers have one. Default True (the authors').
+        output_norm: whether a layer of kind `norm` follows the last Dense. Default False; True in
+            SimSiam's projector (Chen & He 2021, sec. 4) and SimCLR v2's.
         name: the model's name.
 
     Returns:
@@ -60,6 +63,8 @@ def mlp_head(
         x = tf.keras.layers.ReLU(name=f"relu_{index}")(x)
     check_integer("output_dim", output_dim, low=1)
     x = tf.keras.layers.Dense(output_dim, use_bias=bias, name="output")(x)
+    layer = _norm(norm, "output_norm") if output_norm else None
+    x = x if layer is None else layer(x)
     if tf.as_dtype(x.dtype).size < 4:
         # Losses take softmax and norms of this, for which half precision is too coarse.
         x = tf.keras.layers.Activation("linear", dtype="float32", name="output_float32")(x)

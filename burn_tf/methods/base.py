@@ -54,7 +54,8 @@ class SSLMethod(tf.keras.Model):
 
     Args:
         backbone: model from images [B, H, W, 3] to features [B, D] that learns and is kept.
-        regularizer: MSBReg's terms added to this method's own, or None.
+        total_steps: updates of the whole training, which schedules run over; >= 1.
+        regularizer: MSBReg's terms and uniformity added to this method's own, or None.
         seed: of all noise drawn inside the step.
         name: of the model.
 
@@ -66,6 +67,7 @@ class SSLMethod(tf.keras.Model):
         self,
         backbone: tf.keras.Model,
         *,
+        total_steps: int = 1,
         regularizer: EmbeddingRegularizer | None = None,
         seed: int = 0,
         name: str | None = None,
@@ -75,6 +77,7 @@ class SSLMethod(tf.keras.Model):
         self.distribute_reduction_method = "first"
         self.backbone = backbone
         self.feature_dim = feature_dim(backbone, "backbone")
+        self.total_steps = check_integer("total_steps", total_steps, low=1)
         self.regularizer = regularizer or EmbeddingRegularizer()
         self.seed = check_integer("seed", seed, low=0)
         self.update_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="update_step")
@@ -99,6 +102,14 @@ class SSLMethod(tf.keras.Model):
     def check_views(self, count: int) -> None:
         """Raise if the method cannot learn from `count` views of each image."""
         check_integer("num_views", count, low=1)
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise if a term cannot be computed from `batch_size` images, the global batch."""
+        check_integer("batch_size", batch_size, low=self.minimum_batch())
+
+    def minimum_batch(self) -> int:
+        """The smallest global batch that every term can be computed from."""
+        return 2 if self.regularizer.looks_across_the_batch else 1
 
     # What the base does -------------------------------------------------------------------------
 
@@ -147,7 +158,10 @@ class SSLMethod(tf.keras.Model):
         """As in Keras; `x` is a dataset of tuples of views, whose number is checked first."""
         spec = getattr(x, "element_spec", None)
         if spec is not None:
-            self.check_views(len(spec) if isinstance(spec, tuple) else 1)
+            tensors = tf.nest.flatten(spec)
+            self.check_views(len(tensors))
+            if tensors[0].shape.rank and tensors[0].shape[0] is not None:
+                self.check_batch(tensors[0].shape[0])
         return super().fit(x, *args, **kwargs)
 
     def total_loss(
@@ -165,7 +179,7 @@ class SSLMethod(tf.keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update from one batch of views; returns every figure that is logged."""
-        views = tuple(data) if isinstance(data, (tuple, list)) else (data,)
+        views = tuple(tf.nest.flatten(data))
         self.check_views(len(views))
         step = tf.identity(self.update_step)
         with tf.GradientTape() as tape:
@@ -245,6 +259,7 @@ class SSLMethod(tf.keras.Model):
     def get_config(self) -> dict[str, Any]:
         return {
             "backbone": tf.keras.saving.serialize_keras_object(self.backbone),
+            "total_steps": self.total_steps,
             "regularizer": self.regularizer.get_config(),
             "seed": self.seed,
             "name": self.name,

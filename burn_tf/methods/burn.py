@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from burn_tf import distribute
-from burn_tf._checks import UserError, check_choice, check_integer, check_range
+from burn_tf._checks import UserError, check_choice, check_range
 from burn_tf.layers import burn_classifier
 from burn_tf.losses import feature_similarity, kl_divergence
 from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
@@ -97,7 +97,9 @@ class BURN(SSLMethod):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(backbone, regularizer=regularizer, seed=seed, name=name)
+        super().__init__(
+            backbone, total_steps=total_steps, regularizer=regularizer, seed=seed, name=name
+        )
         self.teacher = teacher
         self.teacher_dim = feature_dim(teacher, "teacher")
         teacher.trainable = False
@@ -111,7 +113,6 @@ class BURN(SSLMethod):
             "feature_projection", feature_projection, PROJECTIONS
         )
         self.view_pairing = check_choice("view_pairing", view_pairing, PAIRINGS)
-        self.total_steps = check_integer("total_steps", total_steps, low=1)
         self.feature_weight = feature_weight or FeatureWeight(total_steps=total_steps)
         sizes = {"num_outputs": num_outputs, "hidden_dim": hidden_dim}
         self.classifier = classifier or burn_classifier(
@@ -215,5 +216,5 @@ class BURN(SSLMethod):
             if getattr(self, name) is not None
         }
         options = ("temperature", "feature_loss", "kl_direction", "feature_projection")
-        settings = {name: getattr(self, name) for name in (*options, "view_pairing", "total_steps")}
+        settings = {name: getattr(self, name) for name in (*options, "view_pairing")}
         return {**super().get_config(), **saved, **settings}

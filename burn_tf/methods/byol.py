@@ -1,4 +1,4 @@
-"""BYOL: MSBReg's networks on two views, each drawn to the other's target."""
+"""BYOL: MSBReg's networks, every view drawn to the targets of the other views."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from burn_tf._checks import UserError
 from burn_tf.losses import feature_similarity
 from burn_tf.methods.base import StepTerms
 from burn_tf.methods.msbreg import MSBReg
@@ -15,28 +14,32 @@ from burn_tf.methods.msbreg import MSBReg
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
 class BYOL(MSBReg):
-    """Bootstrap your own latent: the special case of `MSBReg` with K = 2 and neither L_s nor L_b.
+    """Bootstrap your own latent: `MSBReg`'s networks with neither L_s nor L_b.
 
-        L = 2 - 2 <hat p_1, hat z'_2> + 2 - 2 <hat p_2, hat z'_1>
+        L = sum_l 1/(K-1) sum_(j != l) (2 - 2 <hat p_j, hat z'_l>),   l over the G global views
+
+    With two views that is 2 - 2 <hat p_1, hat z'_2> + 2 - 2 <hat p_2, hat z'_1>. With multi-crop
+    (`global_views=2` and more views, which may be smaller) the small ones learn and do not teach.
 
     Args:
         backbone, projector, predictor, hidden_dim, embedding_dim, head_norm, ema_decay,
-        total_steps,
-            target_backbone, target_projector, regularizer, seed, name: as in `MSBReg`.
+            total_steps, global_views, target_backbone, target_projector, regularizer, seed, name:
+            as in `MSBReg`.
         singular_value_weight: lambda_s >= 0 of MSBReg's L_s as a regulariser; 0 by default.
         brownian_weight: lambda_b >= 0 of MSBReg's L_b as a regulariser; 0 by default.
 
-    Views: exactly 2 tensors [B, H, W, 3] float32.
+    Views: K >= 2 tensors [B, H, W, 3] float32.
 
     Raises:
-        UserError: for arguments that `MSBReg` refuses, and for any other number of views.
+        UserError: for arguments that `MSBReg` refuses, and for fewer than two views.
 
     Example:
         >>> backbone = burn_tf.backbones.ReActNetTiny((16, 16, 3), include_top=False, pooling="avg")
         >>> model = BYOL(backbone, hidden_dim=32, embedding_dim=16, total_steps=10)
         >>> model.compile(tf.keras.optimizers.SGD(0.1))
 
-    Source: Grill et al., Bootstrap Your Own Latent, NeurIPS 2020, eqs. 2 and 3, arXiv 2006.07733.
+    Source: Grill et al., Bootstrap Your Own Latent, NeurIPS 2020, eqs. 2 and 3, arXiv 2006.07733;
+        multi-crop: Caron et al., SwAV, NeurIPS 2020, sec. 3.2, arXiv 2006.09882.
     Departs from source: the moving average corrects its bias, as in MSBReg.
     """
 
@@ -59,16 +62,14 @@ class BYOL(MSBReg):
             **options,
         )
 
-    def check_views(self, count: int) -> None:
-        if count != 2:
-            raise UserError(f"BYOL needs `num_views`=2, one against the other. Received: {count}")
-
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
         output = self.embed(views)
-        crossed = tf.reverse(output.targets, axis=[0])
+        count, targets = len(views), tf.unstack(output.targets)
         losses = [
-            2.0 * tf.reduce_mean(feature_similarity(crossed[i], output.embeddings[i]))
-            for i in range(2)
+            2.0 * tf.reduce_mean(feature_similarity(targets[i], output.embeddings[j])) / (count - 1)
+            for i in range(len(targets))
+            for j in range(count)
+            if j != i
         ]
         output.terms["byol"] = tf.add_n(losses)
         return output

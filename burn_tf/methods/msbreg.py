@@ -10,14 +10,14 @@ import tensorflow as tf
 from burn_tf._checks import check_integer
 from burn_tf.layers import mlp_head
 from burn_tf.losses import centroid
-from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
-from burn_tf.methods.ema import BiasCorrectedEMA
+from burn_tf.methods.base import StepTerms, feature_dim
+from burn_tf.methods.momentum import MomentumMethod
 from burn_tf.methods.regularizers import EmbeddingRegularizer
 from burn_tf.schedules import EMADecay
 
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
-class MSBReg(SSLMethod):
+class MSBReg(MomentumMethod):
     """Online and target networks on K views of each image.
 
         p_j = q(g(f(v_j))), z'_l = g'(f'(v_l))       predictions and targets, [B, d]
@@ -40,6 +40,8 @@ class MSBReg(SSLMethod):
         ema_decay: schedule of the target's decay over updates; None is BYOL's cosine from 0.99 to
             1.
         total_steps: updates of the whole training, for the default decay schedule; >= 1.
+        global_views: how many views, from the first on, the target sees; None (default): all. With
+            multi-crop only the large ones.
         target_backbone, target_projector: f' and g' restored from a saved model; None copies f and
             g.
         regularizer: the two weights in one object, in place of the two arguments above.
@@ -75,6 +77,7 @@ class MSBReg(SSLMethod):
         brownian_weight: float = 0.5,
         ema_decay: EMADecay | None = None,
         total_steps: int = 1,
+        global_views: int | None = None,
         target_backbone: tf.keras.Model | None = None,
         target_projector: tf.keras.Model | None = None,
         regularizer: EmbeddingRegularizer | None = None,
@@ -84,40 +87,44 @@ class MSBReg(SSLMethod):
         weights = regularizer or EmbeddingRegularizer(
             singular_value=singular_value_weight, brownian=brownian_weight
         )
-        super().__init__(backbone, regularizer=weights, seed=seed, name=name)
         head: dict[str, Any] = {"hidden_dims": [hidden_dim], "norm": head_norm}
-        self.projector = projector or mlp_head(
-            self.feature_dim, output_dim=embedding_dim, name="projector", **head
+        features = feature_dim(backbone, "backbone")
+        projector = projector or mlp_head(
+            features, output_dim=embedding_dim, name="projector", **head
         )
-        size = feature_dim(self.projector, "projector")
-        self.predictor = predictor or mlp_head(size, output_dim=size, name="predictor", **head)
-        self.total_steps = check_integer("total_steps", total_steps, low=1)
-        self.ema_decay = ema_decay or EMADecay(total_steps=total_steps)
-        self.target_backbone = target_backbone or _copy(self.backbone)
-        self.target_projector = target_projector or _copy(self.projector)
-        self.decay_product = tf.Variable(1.0, trainable=False, name="ema_decay_product")
-        self._average = BiasCorrectedEMA(self.decay_product)
+        size = feature_dim(projector, "projector")
+        predictor = predictor or mlp_head(size, output_dim=size, name="predictor", **head)
+        super().__init__(
+            backbone,
+            projector,
+            ema_decay=ema_decay,
+            global_views=global_views,
+            target_backbone=target_backbone,
+            target_projector=target_projector,
+            total_steps=total_steps,
+            regularizer=weights,
+            seed=seed,
+            name=name,
+        )
+        self.predictor = predictor
 
     def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
         return {"extractor": [self.backbone], "heads": [self.projector, self.predictor]}
 
     def check_views(self, count: int) -> None:
-        check_integer("num_views", count, low=self.minimum_views)
+        check_integer("num_views", count, low=max(self.minimum_views, self.global_views or 0))
 
     def embed(self, views: Sequence[tf.Tensor]) -> StepTerms:
-        """Predictions and targets [K, B, d] of all views, with no terms yet."""
+        """Predictions [K, B, d] of all views, targets [G, B, d], with no terms yet."""
+        targets = self.target_embeddings(views)
         features = [self.backbone(view, training=True) for view in views]
         projections = [self.projector(feature, training=True) for feature in features]
         predictions = [self.predictor(projection, training=True) for projection in projections]
-        targets = [
-            self.target_projector(self.target_backbone(view, training=True), training=True)
-            for view in views
-        ]
         return StepTerms(
             terms={},
             features=tf.cast(features[0], tf.float32),
             embeddings=tf.cast(tf.stack(predictions), tf.float32),
-            targets=tf.stop_gradient(tf.cast(tf.stack(targets), tf.float32)),
+            targets=targets,
         )
 
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
@@ -126,28 +133,10 @@ class MSBReg(SSLMethod):
         output.terms["centroid"] = loss
         return output
 
-    def after_update(self, step: tf.Tensor) -> None:
-        self._average.update(
-            [*self.target_backbone.trainable_weights, *self.target_projector.trainable_weights],
-            [*self.backbone.trainable_weights, *self.projector.trainable_weights],
-            self.ema_decay(step),
-        )
-
-    def schedule_values(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
-            **super().schedule_values(step),
-            "ema_decay": tf.cast(self.ema_decay(step), tf.float32),
-        }
-
     def get_config(self) -> dict[str, Any]:
-        networks = ("projector", "predictor", "target_backbone", "target_projector", "ema_decay")
-        saved = {
-            name: tf.keras.saving.serialize_keras_object(getattr(self, name)) for name in networks
+        predictor = tf.keras.saving.serialize_keras_object(self.predictor)
+        return {
+            **super().get_config(),
+            "predictor": predictor,
+            "global_views": self.global_views,
         }
-        return {**super().get_config(), **saved, "total_steps": self.total_steps}
-
-
-def _copy(network: tf.keras.Model) -> tf.keras.Model:
-    clone = tf.keras.models.clone_model(network)
-    clone.set_weights(network.get_weights())
-    return clone

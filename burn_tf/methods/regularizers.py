@@ -1,4 +1,4 @@
-"""MSBReg's three terms as a regulariser of any method."""
+"""MSBReg's terms, and uniformity, as regularisers of any method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from burn_tf import distribute
 from burn_tf._checks import check_range
-from burn_tf.losses import brownian, brownian_noise, centroid, singular_value
+from burn_tf.losses import brownian, brownian_noise, centroid, singular_value, uniformity
 
 if TYPE_CHECKING:
     from burn_tf.methods.base import StepTerms
@@ -18,12 +18,17 @@ _NOISE_STREAM = 0xB0
 
 
 class EmbeddingRegularizer:
-    """Weights of MSBReg's terms: L = centroid * L_c + singular_value * L_s + brownian * L_b.
+    """Weights of terms that are added to a method's own.
+
+        L = method's terms + centroid L_c + singular_value L_s + brownian L_b + uniformity L_u
+
+    L_u is the mean over views of `burn_tf.losses.uniformity` with t = 2.
 
     Args:
         centroid: weight of the multiview centroid loss L_c; >= 0, 0 leaves the term out.
         singular_value: lambda_s, weight of the singular value loss L_s; >= 0.
         brownian: lambda_b, weight of the Brownian diffusive loss L_b; >= 0.
+        uniformity: weight of Wang & Isola's uniformity loss L_u; >= 0.
 
     Raises:
         UserError: for a negative weight.
@@ -33,16 +38,26 @@ class EmbeddingRegularizer:
         0.5
 
     Source: Moon et al., An Embedding-Dynamic Approach to Self-supervised Learning, eqs. 3, 4, 6 and
-        the section on applying the terms to other methods.
+        the section on applying the terms to other methods; Wang & Isola, ICML 2020, sec. 4.1.2.
     Departs from source: none.
     """
 
     def __init__(
-        self, centroid: float = 0.0, singular_value: float = 0.0, brownian: float = 0.0
+        self,
+        centroid: float = 0.0,
+        singular_value: float = 0.0,
+        brownian: float = 0.0,
+        uniformity: float = 0.0,
     ) -> None:
         self.centroid = check_range("centroid", centroid, low=0.0)
         self.singular_value = check_range("singular_value", singular_value, low=0.0)
         self.brownian = check_range("brownian", brownian, low=0.0)
+        self.uniformity = check_range("uniformity", uniformity, low=0.0)
+
+    @property
+    def looks_across_the_batch(self) -> bool:
+        """Whether a term compares images with each other, and hence needs two of them."""
+        return self.singular_value > 0 or self.uniformity > 0
 
     def terms(
         self, output: StepTerms, step: tf.Tensor, seed: int
@@ -57,14 +72,18 @@ class EmbeddingRegularizer:
         if self.brownian:
             noise = replica_noise(output.embeddings, step, seed)
             found["brownian"] = (self.brownian, tf.reduce_mean(brownian(noise, output.embeddings)))
+        if self.uniformity:
+            views = [uniformity(view) for view in tf.unstack(output.embeddings)]
+            found["uniformity"] = (self.uniformity, tf.add_n(views) / len(views))
         return found
 
     def get_config(self) -> dict[str, Any]:
-        """The three weights."""
+        """The four weights."""
         return {
             "centroid": self.centroid,
             "singular_value": self.singular_value,
             "brownian": self.brownian,
+            "uniformity": self.uniformity,
         }
 
 
@@ -75,7 +94,4 @@ def replica_noise(embeddings: tf.Tensor, step: tf.Tensor, seed: int) -> tf.Tenso
     """
     local, dim = tf.shape(embeddings)[1], tf.shape(embeddings)[2]
     noise = brownian_noise([seed, _NOISE_STREAM], step, local * distribute.num_replicas(), dim)
-    if distribute.num_replicas() == 1:
-        return noise
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return noise[replica * local : (replica + 1) * local]
+    return distribute.own_rows(noise)

@@ -59,15 +59,16 @@ class Built:
 
 @dataclasses.dataclass(frozen=True)
 class MethodCase:
-    """A method: how many views of SIZE x SIZE pixels it learns from."""
+    """A method: how many views of SIZE x SIZE pixels it learns from, and classes of labels."""
 
     build: Callable[[], Any]
     views: int
+    labels: int = 0
 
 
-def _binary_net(units: int = 6) -> tf.keras.Model:
+def _binary_net(units: int = 6, size: int | None = SIZE) -> tf.keras.Model:
     """One binary block: methods are tested here, and each step of theirs runs many networks."""
-    inputs = x = tf.keras.Input((SIZE, SIZE, 3))
+    inputs = x = tf.keras.Input((size, size, 3))
     for layer in (
         layers.BinaryConv2D(units, 3, binarize="none", name="stem"),
         layers.BatchNorm(name="norm_1"),
@@ -86,6 +87,7 @@ LAYERS = {
     "BinaryConv2D": LayerCase(
         lambda: layers.BinaryConv2D(4, (3, 1), strides=2, binarize="activations", pad_values=0.0)
     ),
+    "Prototypes": LayerCase(lambda: methods.Prototypes(5), shape=(8, 6)),
     "RPReLU": LayerCase(lambda: layers.RPReLU()),
     "RSign": LayerCase(lambda: layers.RSign(estimator="ste")),
     "Rotate180": LayerCase(lambda: layers.Rotate180()),
@@ -136,6 +138,22 @@ LOSSES = {
         lambda: losses.SingularValueLoss(name="s"), ((4,), (3, 4, 6)), (0, 1)
     ),
     "BrownianLoss": LossCase(lambda: losses.BrownianLoss(name="b"), ((4, 6), (3, 4, 6)), (0, 1)),
+    "NTXentLoss": LossCase(lambda: losses.NTXentLoss(temperature=0.5), ((4,), (3, 4, 6)), (0, 1)),
+    "SwappedPredictionLoss": LossCase(
+        lambda: losses.SwappedPredictionLoss(temperature=0.5), ((2, 4, 6), (3, 4, 6)), (1, 1)
+    ),
+    "BarlowTwinsLoss": LossCase(
+        lambda: losses.BarlowTwinsLoss(redundancy_weight=0.1), ((8,), (3, 8, 6)), (0, 1)
+    ),
+    "VICRegLoss": LossCase(
+        lambda: losses.VICRegLoss(2.0, 3.0, 0.5, form="equation_5"), ((4,), (3, 4, 6)), (0, 1)
+    ),
+    "WMSELoss": LossCase(lambda: losses.WMSELoss(epsilon=0.1), ((8,), (3, 8, 4)), (0, 1)),
+    "UniformityLoss": LossCase(lambda: losses.UniformityLoss(t=3.0), ((4,), (4, 6)), (0, 0)),
+    "AlignmentLoss": LossCase(lambda: losses.AlignmentLoss(alpha=3.0), ((4, 6), (4, 6)), (0, 0)),
+    "SoftCrossEntropyLoss": LossCase(
+        lambda: losses.SoftCrossEntropyLoss(temperature=0.5), ((4, 6), (4, 6)), (0, 0)
+    ),
 }
 SCHEDULES = {
     "FeatureWeight": Built(lambda: schedules.FeatureWeight(9, start=0.5, end=0.1, kind="step")),
@@ -169,7 +187,7 @@ METHODS = {
             hidden_dim=8,
             temperature=0.5,
             total_steps=4,
-            regularizer=methods.EmbeddingRegularizer(singular_value=1e-3, brownian=0.1),
+            regularizer=methods.EmbeddingRegularizer(0.1, 0.1, 0.1, uniformity=0.1),
             seed=3,
         ),
         views=2,
@@ -182,10 +200,72 @@ METHODS = {
         lambda: methods.BYOL(_binary_net(), hidden_dim=8, embedding_dim=6, total_steps=4, seed=3),
         views=2,
     ),
+    "MoCoV2": MethodCase(
+        lambda: methods.MoCoV2(
+            _binary_net(), hidden_dim=8, embedding_dim=6, queue_size=16, symmetric=True, seed=3
+        ),
+        views=2,
+    ),
+    "InfoMin": MethodCase(
+        lambda: methods.InfoMin(
+            _binary_net(size=None), hidden_dim=8, embedding_dim=6, queue_size=16, seed=3
+        ),
+        views=3,
+    ),
+    "S2BNN": MethodCase(
+        lambda: methods.S2BNN(
+            _binary_net(),
+            _binary_net(8),
+            layers.mlp_head(8, [], 6),
+            mode="both",
+            hidden_dim=8,
+            contrast={"queue_size": 16},
+            seed=3,
+        ),
+        views=2,
+    ),
+    "SwAV": MethodCase(
+        lambda: methods.SwAV(
+            _binary_net(), hidden_dim=8, embedding_dim=6, num_prototypes=10, queue_size=16
+        ),
+        views=3,
+    ),
+    "SimCLRV2": MethodCase(
+        lambda: methods.SimCLRV2(_binary_net(), hidden_dim=8, embedding_dim=6, temperature=0.5),
+        views=2,
+    ),
+    "SimSiam": MethodCase(
+        lambda: methods.SimSiam(_binary_net(), hidden_dim=8, embedding_dim=6, predictor_dim=4),
+        views=2,
+    ),
+    "BarlowTwins": MethodCase(
+        lambda: methods.BarlowTwins(_binary_net(), hidden_dim=8, embedding_dim=6),
+        views=2,
+    ),
+    "VICReg": MethodCase(
+        lambda: methods.VICReg(_binary_net(), hidden_dim=8, embedding_dim=6, variance_weight=5.0),
+        views=2,
+    ),
+    "WMSE": MethodCase(
+        lambda: methods.WMSE(_binary_net(), hidden_dim=8, embedding_dim=3, epsilon=0.1),
+        views=2,
+    ),
+    "Supervised": MethodCase(
+        lambda: methods.Supervised(_binary_net(), num_classes=3, seed=3), views=2, labels=3
+    ),
 }
 # Records and tools that are neither saved nor trained, and bases that cannot be built.
-PLAIN = {"BiasCorrectedEMA", "EmbeddingRegularizer", "MacCount", "MultiStage", "Stage", "StepTerms"}
-ABSTRACT = {"SSLMethod"}
+PLAIN = {
+    "BiasCorrectedEMA",
+    "EmbeddingRegularizer",
+    "KeyQueue",
+    "MacCount",
+    "MovingAverage",
+    "MultiStage",
+    "Stage",
+    "StepTerms",
+}
+ABSTRACT = {"JointEmbedding", "MomentumMethod", "SSLMethod"}
 SERIALIZABLE: dict[str, Any] = {**LAYERS, **LOSSES, **SCHEDULES, **OPTIMIZERS}
 
 

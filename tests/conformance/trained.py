@@ -14,8 +14,10 @@ IMAGES = cases.numbers("images", BATCH, cases.SIZE, cases.SIZE, 3)
 
 
 def views_of(case: cases.MethodCase) -> tf.data.Dataset:
-    """One batch of K views."""
+    """One batch of K views, and of labels where the method learns from them."""
     views = [cases.numbers(f"view {k}", *IMAGES.shape) for k in range(case.views)]
+    if case.labels:
+        views.append(np.arange(BATCH, dtype=np.int64) % case.labels)
     return tf.data.Dataset.from_tensor_slices(tuple(views)).batch(BATCH, drop_remainder=True)
 
 

@@ -1,11 +1,11 @@
-"""The bias-corrected average against its definition with a second copy."""
+"""Moving averages against their definitions."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
-from burn_tf.methods import BiasCorrectedEMA
+from burn_tf.methods import BiasCorrectedEMA, MovingAverage
 
 
 def test_equals_the_definition() -> None:
@@ -26,3 +26,10 @@ def test_decay_of_one_from_the_start_moves_nothing() -> None:
     target = tf.Variable([3.0])
     average.update([target], [tf.Variable([5.0])], 1.0)
     assert target.numpy() == [3.0]
+
+
+def test_plain_average_starts_from_the_target() -> None:
+    online, target = tf.Variable([4.0, -2.0]), tf.Variable([0.0, 2.0])
+    for decay, expected in ((0.75, [1.0, 1.0]), (1.0, [1.0, 1.0]), (0.0, [4.0, -2.0])):
+        MovingAverage().update([target], [online], decay)
+        np.testing.assert_allclose(target, expected)

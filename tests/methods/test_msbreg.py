@@ -95,6 +95,27 @@ def test_byol_equals_the_formula(student: tf.keras.Model, views: Views) -> None:
     assert set(terms) == {"byol"}
 
 
+def test_byol_multi_crop_equals_the_formula(student: tf.keras.Model, views: Views) -> None:
+    model = BYOL(student, **SIZES, global_views=2)
+    images = views(4)
+    p, z = embeddings(model, images)
+    output = model.compute_terms(images, tf.constant(0, tf.int64))
+    assert output.targets.shape[0] == 2, "the target sees the large views alone"
+    cosines = [
+        (unit(p[j]) * unit(z[i])).sum(axis=-1).mean() for i in range(2) for j in range(4) if j != i
+    ]
+    np.testing.assert_allclose(output.terms["byol"], 2 * (6 - sum(cosines)) / 3, rtol=1e-4)
+
+
+def test_centroid_of_the_global_views_alone(student: tf.keras.Model, views: Views) -> None:
+    model = MSBReg(student, **SIZES, global_views=2)
+    images = views(3)
+    p, z = embeddings(model, images)
+    output = model.compute_terms(images, tf.constant(0, tf.int64))
+    expected = np.square(unit(p) - unit(z[:2]).mean(axis=0)).sum(axis=-1).mean()
+    np.testing.assert_allclose(output.terms["centroid"], expected, rtol=1e-4)
+
+
 def test_refuses(student: tf.keras.Model, views: Views) -> None:
     with pytest.raises(UserError, match=r"`norm` must be one of"):
         MSBReg(student, **SIZES, head_norm="group")
@@ -104,5 +125,6 @@ def test_refuses(student: tf.keras.Model, views: Views) -> None:
     model.compile(tf.keras.optimizers.SGD(0.1))
     with pytest.raises(UserError, match="`num_views` must be a whole number with 2 <= value"):
         model.fit(tf.data.Dataset.from_tensors(views(1)), verbose=0)
-    with pytest.raises(UserError, match="BYOL needs `num_views`=2"):
-        BYOL(student, **SIZES).check_views(4)
+    for method in (BYOL(student, **SIZES), MSBReg(student, **SIZES, global_views=3)):
+        with pytest.raises(UserError, match="`num_views` must be a whole number"):
+            method.check_views(method.global_views - 1 if method.global_views else 1)
