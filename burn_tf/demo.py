@@ -16,11 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from burn_tf import __version__
-from burn_tf._files import atomic_path, atomic_write
+from burn_tf._files import atomic_write
 from burn_tf.data import Source, eval_dataset, load_source
 from burn_tf.evaluation import EvaluationData, extract_features, get_protocol, raw_pixels
 from burn_tf.export import to_lce, verify
 from burn_tf.recipes import Recipe, get_recipe, override
+from burn_tf.recipes.options import SupervisedOptions
 from burn_tf.report import (
     Chart,
     bar_chart,
@@ -31,10 +32,9 @@ from burn_tf.report import (
 )
 from burn_tf.training import build_backbone, load_backbone, pretrain
 from burn_tf.training.pretraining import BACKBONE_FILE, METRICS_FILE, TEACHER_FOLDER
-from burn_tf.training.supervised import train_supervised
 
 LINEAR, NEIGHBOURS = "linear:fast", "knn:5"
-SUPERVISED_FILE = "supervised.keras"
+SUPERVISED_FOLDER = "supervised"
 _MIN_BATCHES = 4
 
 
@@ -115,12 +115,8 @@ class Demo:
         }
 
     def _supervised(self) -> tf.keras.Model:
-        path = self.folder / SUPERVISED_FILE
-        if not path.exists():
-            model = train_supervised(self.recipe, self.train)
-            with atomic_path(path) as temporary:
-                model.save(temporary)
-        return load_backbone(path)
+        folder = self.folder / SUPERVISED_FOLDER
+        return pretrain(with_labels(self.recipe), self.train, folder, label="with labels, ")
 
     def _probe(self, backbone: tf.keras.Model) -> list[dict[str, Any]]:
         data = EvaluationData(self.train, self.test, image_size=self._image_size())
@@ -200,6 +196,24 @@ class Demo:
             f"Everything is in {self.folder}/ (open report.html); {summary['seconds']:.0f} s",
             flush=True,
         )
+
+
+def with_labels(recipe: Recipe) -> Recipe:
+    """The recipe's backbone trained by labels, for as many updates as all its stages.
+
+    Activations and weights are binary throughout; views, batch and optimizer are the recipe's.
+    """
+    stages = len(recipe.stages)
+    return dataclasses.replace(
+        recipe,
+        name=f"{recipe.name}_with_labels",
+        method=SupervisedOptions(),
+        teacher=None,
+        views=dataclasses.replace(recipe.views, num_views=1),
+        stages=("both",),
+        epochs=stages * recipe.epochs,
+        max_steps=None if recipe.max_steps is None else stages * recipe.max_steps,
+    )
 
 
 def _fitted(recipe: Recipe, source: Source) -> Recipe:

@@ -53,6 +53,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     for name in ("data", "workdir"):
         if getattr(flags, name) is None:
             raise UserError(f"`burn-tf pretrain` needs --{name}. See `burn-tf pretrain --help`.")
+    training.check_recipe(recipe)
     source = load_source(flags.data, split="train", strict=flags.strict)
     print(f"{source.num_images} images from {flags.data}, recipe {recipe.name}", flush=True)
     training.pretrain(recipe, source, flags.workdir, checkpoint_seconds=flags.checkpoint_seconds)

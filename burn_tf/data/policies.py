@@ -89,11 +89,32 @@ _ALL = (
     Policy("burn_authors", crop_area=(0.2, 1.0)),
     # MSBReg, Table 9.
     Policy("msbreg", saturation=0.2, hue=0.1, blur=1.0, solarise=0.2),
+    # SwAV, appendix A: two large crops and six small ones, with the jitter of SimCLR.
+    Policy(
+        "multicrop_global",
+        crop_area=(0.14, 1.0),
+        brightness=0.8,
+        contrast=0.8,
+        saturation=0.8,
+        hue=0.2,
+    ),
+    Policy(
+        "multicrop_local",
+        crop_area=(0.05, 0.14),
+        brightness=0.8,
+        contrast=0.8,
+        saturation=0.8,
+        hue=0.2,
+    ),
+    # InfoMin, appendix: twice the jitter of MoCo v2; its RandAugment is not here.
+    Policy("infomin", crop_area=(0.2, 1.0), brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2),
     # Ours. A mirrored digit is another digit or none, colour carries nothing; a hard crop cuts a 7
     # into a 1.
     Policy("digits", crop_area=(0.6, 1.0), flip=0.0, saturation=0.0, hue=0.0, grey=0.0, blur=0.0),
     # 32 px: as SimCLR on CIFAR-10 (appendix B.9), no blur; the crop of MoCo v2.
     Policy("cifar", crop_area=(0.2, 1.0), blur=0.0),
+    # Multi-crop on 32 px: the large crops as above, small ones of a quarter of the area and less.
+    Policy("cifar_local", crop_area=(0.1, 0.3), blur=0.0),
     Policy("msbreg_cifar", crop_area=(0.2, 1.0), saturation=0.2, blur=0.0, solarise=0.2),
     # Flip and crop only: supervised training.
     Policy("supervised", jitter=0.0, grey=0.0, blur=0.0),

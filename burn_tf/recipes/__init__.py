@@ -8,12 +8,16 @@ import pkgutil
 from burn_tf._checks import check_choice
 from burn_tf.recipes.base import Recipe, override, setting_keys
 
+_PARTS = frozenset({"base", "imagenet", "options", "small"})
+
 __all__ = ["Recipe", "get_recipe", "list_recipes", "override", "setting_keys"]
 
 
 def list_recipes() -> list[str]:
     """Names of all recipes: the modules of this package that define one."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    return sorted(
+        module.name for module in pkgutil.iter_modules(__path__) if module.name not in _PARTS
+    )
 
 
 def get_recipe(name: str) -> Recipe:

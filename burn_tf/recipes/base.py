@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from burn_tf._checks import UserError, check_choice, check_integer, nearest
+from burn_tf.recipes.options import MethodOptions
 
 OPTIMIZERS = ("adam", "lars", "sgd")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -29,11 +30,17 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-    """How images become views: policy name, views per image, side in pixels."""
+    """How images become views: policy name, views per image, side in pixels.
+
+    Multi-crop adds `local_views` small ones of `local_size` pixels, which learn and do not teach.
+    """
 
     policy: str = "burn_paper"
     num_views: int = 1
     image_size: int = 224
+    local_views: int = 0
+    local_size: int = 96
+    local_policy: str = "multicrop_local"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,53 +60,27 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class Teacher:
-    """Where BURN's frozen extractor comes from: a saved model, or another recipe run before it.
+    """Where the frozen teacher comes from: a saved model, or another recipe run before it.
 
-    `image_size` is the side in pixels to which it sees the views enlarged; None: as they are.
+    `head` is the file of the projector that `weights` were pretrained with, which S2-BNN needs; a
+    recipe run here brings its own. `image_size` is the side in pixels to which the teacher sees the
+    views enlarged; None: as they are.
     """
 
     recipe: str | None = None
     weights: str | None = None
+    head: str | None = None
     image_size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class BURNOptions:
-    """Arguments of `burn_tf.methods.BURN`; each stage starts lambda(t) anew."""
+class Regularizer:
+    """Weights of terms added to any method's own: `burn_tf.methods.EmbeddingRegularizer`."""
 
-    num_outputs: int = 2000
-    hidden_dim: int = 2000
-    temperature: float = 0.2
-    feature_loss: str = "cosine"
-    feature_weight_start: float = 0.9
-    feature_weight_end: float = 0.7
-    feature_weight_kind: str = "cosine"
-    kl_direction: str = "target_student"
-    feature_projection: str = "linear"
-    view_pairing: str = "same"
-    restart_teacher_classifier: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class MSBRegOptions:
-    """Arguments of `burn_tf.methods.MSBReg`."""
-
-    hidden_dim: int = 512
-    embedding_dim: int = 128
-    head_norm: str = "batch"
-    singular_value_weight: float = 4e-3
-    brownian_weight: float = 0.5
-    ema_base: float = 0.99
-
-
-@dataclasses.dataclass(frozen=True)
-class BYOLOptions:
-    """Arguments of `burn_tf.methods.BYOL`."""
-
-    hidden_dim: int = 512
-    embedding_dim: int = 128
-    head_norm: str = "batch"
-    ema_base: float = 0.99
+    centroid: float = 0.0
+    singular_value: float = 0.0
+    brownian: float = 0.0
+    uniformity: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +92,7 @@ class Recipe:
     """
 
     name: str
-    method: BURNOptions | MSBRegOptions | BYOLOptions
+    method: MethodOptions
     backbone: Network
     views: Views
     optimizer: Optimizer
@@ -119,6 +100,7 @@ class Recipe:
     epochs: int
     stages: tuple[str, ...]
     teacher: Teacher | None = None
+    regularizer: Regularizer = Regularizer()
     max_steps: int | None = None
     precision: str = "float32"
     seed: int = 0
@@ -136,6 +118,13 @@ class Recipe:
             check_choice("stages", stage, ("none", "activations", "both"))
         if self.teacher is not None and self.teacher.image_size is not None:
             check_integer("teacher.image_size", self.teacher.image_size, low=self.views.image_size)
+        check_integer("views.num_views", self.views.num_views, low=1)
+        check_integer("views.local_views", self.views.local_views, low=0)
+
+    @property
+    def any_size(self) -> bool:
+        """Whether the backbone sees images of several sizes while it learns."""
+        return self.views.local_views > 0 or self.method.sees_pieces
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, for JSON and comparison."""

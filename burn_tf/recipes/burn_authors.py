@@ -8,7 +8,8 @@ Command: burn-tf pretrain --recipe burn_authors --data tfds:imagenet2012 --workd
 Expected: 62.29 % linear top-1, reported by the authors. Not run by us.
 """
 
-from burn_tf.recipes.base import BURNOptions, Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.options import BURNOptions
 
 RECIPE = Recipe(
     name="burn_authors",

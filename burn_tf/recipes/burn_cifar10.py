@@ -6,7 +6,8 @@ Expected: 46.19 % linear top-1 (protocol linear:fast; untrained 29.45 %, teacher
     CIFAR-10 table.
 """
 
-from burn_tf.recipes.base import BURNOptions, Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.options import BURNOptions
 
 RECIPE = Recipe(
     name="burn_cifar10",

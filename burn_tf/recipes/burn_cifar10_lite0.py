@@ -13,7 +13,8 @@ Expected: 59.21 % linear top-1 (protocol linear:fast; untrained 30.03 %), 57.23 
     measured by us on 2026-11-21 with this recipe. See the README's CIFAR-10 table.
 """
 
-from burn_tf.recipes.base import BURNOptions, Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.options import BURNOptions
 
 RECIPE = Recipe(
     name="burn_cifar10_lite0",

@@ -4,7 +4,8 @@ Source: Kim & Choi, CVPR 2022; sizes, rate and length are ours, for two CPU core
 Cost: see README (demo). Expected: see README's table.
 """
 
-from burn_tf.recipes.base import BURNOptions, Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.options import BURNOptions
 
 RECIPE = Recipe(
     name="burn_digits",

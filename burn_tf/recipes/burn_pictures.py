@@ -4,7 +4,8 @@ Source: Kim & Choi, CVPR 2022; sizes, rate and length are ours, for a few minute
 Expected: nothing is promised for pictures we have not seen; more steps and larger images help.
 """
 
-from burn_tf.recipes.base import BURNOptions, Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Teacher, Views
+from burn_tf.recipes.options import BURNOptions
 
 RECIPE = Recipe(
     name="burn_pictures",

@@ -5,7 +5,8 @@ Source: Moon et al., eqs. 3 to 6 and Table 9; backbone width, optimizer and leng
 Cost and result: see `burn_cifar10`.
 """
 
-from burn_tf.recipes.base import MSBRegOptions, Network, Optimizer, Recipe, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Views
+from burn_tf.recipes.options import MSBRegOptions
 
 RECIPE = Recipe(
     name="msbreg_cifar10",

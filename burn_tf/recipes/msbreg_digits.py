@@ -4,7 +4,8 @@ Source: Moon et al., eqs. 3 to 6; sizes, rate and length are ours, for two CPU c
 Cost: see README (demo). Expected: see README's table; digits are easy, raw pixels do well too.
 """
 
-from burn_tf.recipes.base import MSBRegOptions, Network, Optimizer, Recipe, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Views
+from burn_tf.recipes.options import MSBRegOptions
 
 RECIPE = Recipe(
     name="msbreg_digits",

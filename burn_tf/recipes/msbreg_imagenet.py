@@ -7,7 +7,8 @@ Command: burn-tf pretrain --recipe msbreg_imagenet --data tfds:imagenet2012 --wo
 Expected: no figure is promised. Not run by us.
 """
 
-from burn_tf.recipes.base import MSBRegOptions, Network, Optimizer, Recipe, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Views
+from burn_tf.recipes.options import MSBRegOptions
 
 RECIPE = Recipe(
     name="msbreg_imagenet",

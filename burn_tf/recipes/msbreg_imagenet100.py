@@ -7,7 +7,8 @@ Command: burn-tf pretrain --recipe msbreg_imagenet100 --data DIR --workdir DIR
 Expected: no figure is promised; the paper's batch and length are not printed here. Not run by us.
 """
 
-from burn_tf.recipes.base import MSBRegOptions, Network, Optimizer, Recipe, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Views
+from burn_tf.recipes.options import MSBRegOptions
 
 RECIPE = Recipe(
     name="msbreg_imagenet100",

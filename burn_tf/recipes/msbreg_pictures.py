@@ -5,7 +5,8 @@ Source: Moon et al., eqs. 3 to 6; sizes, rate and length are ours, for a few min
 Expected: nothing is promised for pictures we have not seen; more steps and larger images help.
 """
 
-from burn_tf.recipes.base import MSBRegOptions, Network, Optimizer, Recipe, Views
+from burn_tf.recipes.base import Network, Optimizer, Recipe, Views
+from burn_tf.recipes.options import MSBRegOptions
 
 RECIPE = Recipe(
     name="msbreg_pictures",

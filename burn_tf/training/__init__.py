@@ -5,7 +5,13 @@ from burn_tf.training.checkpoints import CheckpointStore, DamagedCheckpoint
 from burn_tf.training.guard import TrainingGuard, TrainingStopped
 from burn_tf.training.metrics_log import MetricsLog
 from burn_tf.training.periodic import PeriodicCheckpoint
-from burn_tf.training.pretraining import BACKBONE_FILE, dry_run, load_backbone, pretrain
+from burn_tf.training.pretraining import (
+    BACKBONE_FILE,
+    check_recipe,
+    dry_run,
+    load_backbone,
+    pretrain,
+)
 
 __all__ = [
     "BACKBONE_FILE",
@@ -18,6 +24,7 @@ __all__ = [
     "build_backbone",
     "build_method",
     "build_optimizer",
+    "check_recipe",
     "dry_run",
     "load_backbone",
     "pretrain",

@@ -7,11 +7,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from burn_tf import backbones
+from burn_tf import backbones, methods
 from burn_tf._checks import UserError, check_choice
-from burn_tf.methods import BURN, BYOL, MSBReg, SSLMethod
+from burn_tf.methods import SSLMethod
 from burn_tf.optimizers import LARS, FusedAdam
-from burn_tf.recipes.base import BURNOptions, MSBRegOptions, Network, Recipe
+from burn_tf.recipes.base import Network, Recipe
+from burn_tf.recipes.options import (
+    BURNOptions,
+    BYOLOptions,
+    MoCoV2Options,
+    MSBRegOptions,
+    S2BNNOptions,
+    SupervisedOptions,
+    SwAVOptions,
+)
 from burn_tf.schedules import EMADecay, FeatureWeight, WarmupCosine, scaled_learning_rate
 
 _REACTNETS = {"reactnet_a": backbones.ReActNetA, "reactnet_tiny": backbones.ReActNetTiny}
@@ -19,8 +28,11 @@ _RESNETS = {"resnet18": backbones.ResNet18, "resnet50": backbones.ResNet50}
 BACKBONES = (*_REACTNETS, *_RESNETS)
 
 
-def build_backbone(network: Network, image_size: int, binarize: str) -> tf.keras.Model:
-    """The backbone [B, S, S, 3] -> [B, D]; float networks accept only `binarize="none"`."""
+def build_backbone(network: Network, image_size: int | None, binarize: str) -> tf.keras.Model:
+    """The backbone [B, S, S, 3] -> [B, D]; float networks accept only `binarize="none"`.
+
+    Without an `image_size` it takes images of any size.
+    """
     check_choice("backbone.name", network.name, BACKBONES)
     common: dict[str, Any] = {
         "input_shape": (image_size, image_size, 3),
@@ -52,45 +64,87 @@ def enlarge_images(model: tf.keras.Model, image_size: int, enlarged_size: int) -
     return tf.keras.Model(images, model(enlarged), name=f"{model.name}_at_{enlarged_size}")
 
 
-def build_method(recipe: Recipe, teacher: tf.keras.Model | None, total_steps: int) -> SSLMethod:
-    """The recipe's method in its first stage, on freshly initialised networks."""
-    backbone = build_backbone(recipe.backbone, recipe.views.image_size, recipe.stages[0])
-    options = recipe.method
-    if isinstance(options, BURNOptions):
-        if teacher is None:
-            raise UserError("BURN needs a teacher: set teacher.recipe or teacher.weights")
-        return _build_burn(recipe, options, backbone, teacher, total_steps)
-    settings = dataclasses.asdict(options)
-    decay = EMADecay(total_steps=total_steps, base=settings.pop("ema_base"))
-    method = MSBReg if isinstance(options, MSBRegOptions) else BYOL
-    return method(backbone, ema_decay=decay, total_steps=total_steps, seed=recipe.seed, **settings)
-
-
-def _build_burn(
+def build_method(
     recipe: Recipe,
-    options: BURNOptions,
-    backbone: tf.keras.Model,
-    teacher: tf.keras.Model,
+    teacher: tf.keras.Model | None,
     total_steps: int,
-) -> BURN:
-    weight = FeatureWeight(
-        start=options.feature_weight_start,
-        end=options.feature_weight_end,
-        kind=options.feature_weight_kind,
-        total_steps=total_steps,
-    )
-    names = ("num_outputs", "hidden_dim", "temperature", "feature_loss", "kl_direction")
-    settings = {
-        name: getattr(options, name) for name in (*names, "feature_projection", "view_pairing")
-    }
-    return BURN(
-        backbone,
-        teacher,
-        feature_weight=weight,
-        total_steps=total_steps,
-        seed=recipe.seed,
-        **settings,
-    )
+    *,
+    teacher_head: tf.keras.Model | None = None,
+    num_classes: int | None = None,
+) -> SSLMethod:
+    """The recipe's method in its first stage, on freshly initialised networks.
+
+    Raises:
+        UserError: when the method needs a teacher, a head or classes that are not given, cannot
+            learn from the recipe's views, or not from its batch.
+    """
+    size = None if recipe.any_size else recipe.views.image_size
+    backbone = build_backbone(recipe.backbone, size, recipe.stages[0])
+    if recipe.method.teacher and teacher is None:
+        raise UserError(
+            f"{recipe.method.method} needs a teacher: set teacher.recipe or teacher.weights. "
+            "Received: none"
+        )
+    networks: dict[str, Any] = {"teacher": teacher} if recipe.method.teacher else {}
+    if recipe.method.teacher == "head":
+        networks["teacher_head"] = teacher_head
+    if recipe.method.labels:
+        networks["num_classes"] = num_classes
+    arguments = method_arguments(recipe, total_steps)
+    method = getattr(methods, recipe.method.method)(backbone, **networks, **arguments)
+    if not recipe.method.labels:
+        method.check_views(recipe.views.num_views + recipe.views.local_views)
+    method.check_batch(recipe.batch_size)
+    return method
+
+
+def method_arguments(recipe: Recipe, total_steps: int) -> dict[str, Any]:
+    """The method's constructor arguments, its networks left out."""
+    options, settings = recipe.method, dataclasses.asdict(recipe.method)
+    if isinstance(options, BURNOptions):
+        settings = _burn_settings(settings, total_steps)
+    elif isinstance(options, (MSBRegOptions, BYOLOptions)):
+        settings["ema_decay"] = EMADecay(total_steps, base=settings.pop("ema_base"))
+    elif isinstance(options, MoCoV2Options):
+        settings["ema_decay"] = _constant_decay(settings["ema_decay"], total_steps)
+    elif isinstance(options, S2BNNOptions):
+        names = ("queue_size", "symmetric", "moving_statistics")
+        contrast = {name: settings.pop(name) for name in names}
+        contrast["ema_decay"] = _constant_decay(settings.pop("ema_decay"), total_steps)
+        settings["contrast"] = contrast
+    elif isinstance(options, SupervisedOptions):
+        settings = {}
+    if options.multicrop and (recipe.views.local_views or isinstance(options, SwAVOptions)):
+        settings["global_views"] = recipe.views.num_views
+    elif recipe.views.local_views:
+        raise UserError(
+            "`views.local_views` must be 0: only BYOL, MSBReg and SwAV learn from small views. "
+            f"Received: {recipe.views.local_views} with {options.method}"
+        )
+    regularizer = _regularizer(recipe)
+    if regularizer is not None:
+        settings["regularizer"] = regularizer
+    return {**settings, "total_steps": total_steps, "seed": recipe.seed}
+
+
+def _burn_settings(settings: dict[str, Any], total_steps: int) -> dict[str, Any]:
+    settings.pop("restart_teacher_classifier")
+    weight = {name: settings.pop(f"feature_weight_{name}") for name in ("start", "end", "kind")}
+    return {**settings, "feature_weight": FeatureWeight(total_steps, **weight)}
+
+
+def _constant_decay(decay: float, total_steps: int) -> EMADecay:
+    return EMADecay(total_steps, base=decay, end=decay)
+
+
+def _regularizer(recipe: Recipe) -> methods.EmbeddingRegularizer | None:
+    """The recipe's regulariser; for MSBReg and BYOL with the weights of their own options."""
+    weights = dataclasses.asdict(recipe.regularizer)
+    if not any(weights.values()):
+        return None
+    for name in ("singular_value", "brownian"):
+        weights[name] += getattr(recipe.method, f"{name}_weight", 0.0)
+    return methods.EmbeddingRegularizer(**weights)
 
 
 def build_optimizer(
@@ -100,7 +154,8 @@ def build_optimizer(
     config = recipe.optimizer
     peak = config.learning_rate
     if config.scale_rate:
-        peak = scaled_learning_rate(peak, recipe.batch_size, recipe.views.num_views)
+        views = recipe.views.num_views + recipe.views.local_views
+        peak = scaled_learning_rate(peak, recipe.batch_size, views)
     warmup = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
     rate = WarmupCosine(peak, warmup_steps=warmup, total_steps=total_steps)
     if config.name == "lars":

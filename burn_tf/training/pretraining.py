@@ -17,11 +17,17 @@ from burn_tf._checks import UserError
 from burn_tf._files import atomic_path, atomic_write
 from burn_tf.data import Source, load_source, views_dataset
 from burn_tf.data.views import steps_per_epoch
+from burn_tf.layers import mlp_head
 from burn_tf.methods import SSLMethod, next_stage
 from burn_tf.recipes import Recipe, get_recipe
-from burn_tf.recipes.base import BURNOptions
+from burn_tf.recipes.options import BURNOptions
 from burn_tf.report.progress import ProgressCallback
-from burn_tf.training.building import build_method, build_optimizer, enlarge_images
+from burn_tf.training.building import (
+    build_backbone,
+    build_method,
+    build_optimizer,
+    enlarge_images,
+)
 from burn_tf.training.checkpoints import CheckpointStore, restore_variables
 from burn_tf.training.guard import TrainingGuard
 from burn_tf.training.metrics_log import MetricsLog
@@ -30,9 +36,12 @@ from burn_tf.training.periodic import PeriodicCheckpoint
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 BACKBONE_FILE = "backbone.keras"
+PROJECTOR_FILE = "projector.keras"
 TEACHER_FOLDER = "teacher"
 CHECKPOINT_SECONDS = 120.0
 DRY_RUN_BATCH = 8
+# Kinds of shapes in the source synthetic:N.
+_DRY_RUN_CLASSES = 4
 PROGRESS_METRICS = ("loss", "feature_std", "feature_weight", "grad_norm", "learning_rate")
 
 
@@ -48,12 +57,12 @@ def pretrain(
     """Train the recipe's backbone on unlabelled images, or finish a run that was cut off.
 
     Under `workdir` this leaves `run.json` (recipe and data), `metrics.jsonl` (every step),
-    `checkpoints/`, `backbone.keras`, and `teacher/` with the same files when the recipe trains its
-    teacher first.
+    `checkpoints/`, `backbone.keras`, `projector.keras` where the method has a projector, and
+    `teacher/` with the same files when the recipe trains its teacher first.
 
     Args:
         recipe: what to run.
-        source: images; labels are not read.
+        source: images; labels are read by `Supervised` alone.
         workdir: a new folder, or that of an earlier run of the same recipe on the same images.
         checkpoint_seconds: time between checkpoints; > 0.
         stream: where progress is printed.
@@ -63,9 +72,10 @@ def pretrain(
         The trained backbone [B, H, W, 3] -> [B, D].
 
     Raises:
-        UserError: a work directory of another configuration, a batch larger than the source, a
-            teacher that is missing, a run that diverged.
+        UserError: a work directory of another configuration, a recipe that `check_recipe` or
+            `check_runnable` refuses, a run that diverged.
     """
+    check_recipe(recipe)
     check_runnable(recipe, source)
     folder = Path(workdir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,13 +83,26 @@ def pretrain(
     finished = folder / BACKBONE_FILE
     if finished.exists():
         return load_backbone(finished)
-    teacher = _teacher(recipe, source, folder, checkpoint_seconds, stream)
+    teacher, head = _teacher(recipe, source, folder, checkpoint_seconds, stream)
     with _precision(recipe.precision):
         run = _Run(recipe, source, folder, checkpoint_seconds, stream, label)
-        method = run.train(teacher)
+        method = run.train(teacher, head)
+        projector = getattr(method, "projector", None)
+        if projector is not None:
+            with atomic_path(folder / PROJECTOR_FILE) as temporary:
+                projector.save(temporary)
         with atomic_path(finished) as temporary:
-            method.backbone.save(temporary)
+            _kept(recipe, method).save(temporary)
     return load_backbone(finished)
+
+
+def _kept(recipe: Recipe, method: SSLMethod) -> tf.keras.Model:
+    """The backbone as it is kept: for images of the recipe's size."""
+    if not recipe.any_size:
+        return method.backbone
+    kept = build_backbone(recipe.backbone, recipe.views.image_size, recipe.stages[-1])
+    kept.set_weights(method.backbone.get_weights())
+    return kept
 
 
 def total_steps(recipe: Recipe, source: Source) -> int:
@@ -88,19 +111,46 @@ def total_steps(recipe: Recipe, source: Source) -> int:
     return whole if recipe.max_steps is None else min(whole, recipe.max_steps)
 
 
+def check_recipe(recipe: Recipe) -> None:
+    """Raise where the recipe's method cannot be built as the recipe says; reads no data.
+
+    Raises:
+        UserError: for options out of range, too few views, a batch that a loss cannot use, a
+            teacher without the head that the method needs.
+    """
+    teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
+    head = None
+    if recipe.method.teacher == "head" and _has_head(recipe):
+        head = _stand_in_head()
+    build_method(recipe, teacher, 1, teacher_head=head, num_classes=2)
+
+
+def _has_head(recipe: Recipe) -> bool:
+    options = recipe.teacher
+    return options is not None and (options.recipe is not None or options.head is not None)
+
+
 def check_runnable(recipe: Recipe, source: Source) -> None:
     """Raise where the recipe, or that of its teacher, cannot run on this source.
 
     Asked before a work directory is claimed: a refused command leaves nothing behind.
 
     Raises:
-        UserError: a batch larger than the source, or a teacher that is missing.
+        UserError: a batch larger than the source, a source without labels for a method that needs
+            them, or a teacher that is missing.
     """
     steps_per_epoch(source, recipe.batch_size)
-    if not isinstance(recipe.method, BURNOptions):
+    if recipe.method.labels and source.labels is None:
+        raise UserError(
+            f"{recipe.method.method} needs labels: use class folders or a labelled set. "
+            f"Received: {source.name!r} without labels"
+        )
+    if not recipe.method.teacher:
         return
     if recipe.teacher is not None and recipe.teacher.weights is not None:
         check_model_file(recipe.teacher.weights)
+        if recipe.method.teacher == "head" and recipe.teacher.head is not None:
+            check_model_file(recipe.teacher.head)
     elif recipe.teacher is not None and recipe.teacher.recipe is not None:
         check_runnable(get_recipe(recipe.teacher.recipe), source)
     else:
@@ -111,19 +161,21 @@ def check_runnable(recipe: Recipe, source: Source) -> None:
 
 
 def dry_run(recipe: Recipe) -> dict[str, float]:
-    """Two updates of the recipe's first stage on at most 8 made-up images at a time.
+    """Two updates of the recipe's first stage on made-up images.
+
+    A batch has at most 8 of them, or as many as the method's loss needs.
 
     Returns:
         The last update's figures by name.
     """
-    batch = min(recipe.batch_size, DRY_RUN_BATCH)
-    small = dataclasses.replace(recipe, batch_size=batch, epochs=1)
-    source = load_source(f"synthetic:{3 * batch}")
     with _precision(recipe.precision):
-        teacher = _stand_in_teacher(small) if isinstance(small.method, BURNOptions) else None
-        method = build_method(small, teacher, total_steps=2)
+        teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
+        head = _stand_in_head() if recipe.method.teacher == "head" else None
+        method = build_method(recipe, teacher, 2, teacher_head=head, num_classes=_DRY_RUN_CLASSES)
+        batch = min(recipe.batch_size, max(DRY_RUN_BATCH, method.minimum_batch()))
+        small = dataclasses.replace(recipe, batch_size=batch, epochs=1)
         method.compile(build_optimizer(small, steps_per_epoch=2, total_steps=2))
-        views = _views(small, source, epochs=1).take(2)
+        views = _views(small, load_source(f"synthetic:{3 * batch}"), epochs=1).take(2)
         history = method.fit(views, verbose=0, callbacks=[TrainingGuard()])
     return {name: float(values[-1]) for name, values in history.history.items()}
 
@@ -191,24 +243,28 @@ def _differences(found: Any, wanted: Any, prefix: str = "") -> list[str]:
 
 def _teacher(
     recipe: Recipe, source: Source, folder: Path, seconds: float, stream: TextIO
-) -> tf.keras.Model | None:
+) -> tuple[tf.keras.Model | None, tf.keras.Model | None]:
+    """The teacher and its projector, as far as the recipe's method needs them."""
     options = recipe.teacher
-    if not isinstance(recipe.method, BURNOptions) or options is None:
-        return None
+    if not recipe.method.teacher or options is None:
+        return None, None
     if options.weights is not None:
-        teacher = load_backbone(options.weights)
+        teacher, head_file = load_backbone(options.weights), options.head
     else:
+        home = folder / TEACHER_FOLDER
         teacher = pretrain(
             get_recipe(str(options.recipe)),
             source,
-            folder / TEACHER_FOLDER,
+            home,
             checkpoint_seconds=seconds,
             stream=stream,
             label="teacher ",
         )
-    if options.image_size is None:
-        return teacher
-    return enlarge_images(teacher, recipe.views.image_size, options.image_size)
+        head_file = str(home / PROJECTOR_FILE)
+    head = load_backbone(str(head_file)) if recipe.method.teacher == "head" else None
+    if options.image_size is not None:
+        teacher = enlarge_images(teacher, recipe.views.image_size, options.image_size)
+    return teacher, head
 
 
 def _stand_in_teacher(recipe: Recipe) -> tf.keras.Model:
@@ -217,13 +273,19 @@ def _stand_in_teacher(recipe: Recipe) -> tf.keras.Model:
     return tf.keras.Model(images, tf.keras.layers.GlobalAveragePooling2D()(images), name="stand_in")
 
 
+def _stand_in_head() -> tf.keras.Model:
+    return mlp_head(3, [], 8, norm="none", name="stand_in_head")
+
+
 def _views(recipe: Recipe, source: Source, epochs: int, start_step: int = 0) -> tf.data.Dataset:
+    views = recipe.views
     return views_dataset(
         source,
-        recipe.views.policy,
-        num_views=recipe.views.num_views,
+        [views.policy] * views.num_views + [views.local_policy] * views.local_views,
+        num_views=views.num_views + views.local_views,
         batch_size=recipe.batch_size,
-        image_size=recipe.views.image_size,
+        image_size=[views.image_size] * views.num_views + [views.local_size] * views.local_views,
+        labels=recipe.method.labels,
         seed=recipe.seed,
         epochs=epochs,
         start_step=start_step,
@@ -251,10 +313,13 @@ class _Run:
         self.steps_per_epoch = steps_per_epoch(source, recipe.batch_size)
         self.total_steps = total_steps(recipe, source)
 
-    def train(self, teacher: tf.keras.Model | None) -> SSLMethod:
+    def train(self, teacher: tf.keras.Model | None, head: tf.keras.Model | None) -> SSLMethod:
         """All stages, from wherever the newest checkpoint stands."""
         tf.keras.utils.set_random_seed(self.recipe.seed)
-        method = build_method(self.recipe, teacher, self.total_steps)
+        classes = None if self.source.labels is None else int(self.source.labels.max()) + 1
+        method = build_method(
+            self.recipe, teacher, self.total_steps, teacher_head=head, num_classes=classes
+        )
         first = self._latest_stage()
         for index in range(len(self.recipe.stages)):
             if index > 0:

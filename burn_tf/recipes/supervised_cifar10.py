@@ -1,0 +1,19 @@
+"""Supervised pretraining with labels on CIFAR-10 (32 px): a binary network in two stages.
+
+Source: Liu et al., ReActNet, ECCV 2020, sec. 4.3; sizes, rate and length are ours, for CPUs. One
+    view with the augmentation of the other cifar10 recipes; labels in place of the paper's float
+    classifier.
+Expected: not reported for this network and length.
+"""
+
+import dataclasses
+
+from burn_tf.recipes.options import SupervisedOptions
+from burn_tf.recipes.small import CIFAR10
+
+RECIPE = dataclasses.replace(
+    CIFAR10,
+    name="supervised_cifar10",
+    method=SupervisedOptions(),
+    views=dataclasses.replace(CIFAR10.views, num_views=1),
+)
