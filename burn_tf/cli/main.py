@@ -24,6 +24,8 @@ COMMANDS = {
     "demo": "pretrain, probe, export and report on a small data set, from start to finish",
     "pretrain": "train a backbone without labels, from a recipe",
     "evaluate": "measure a backbone with a named protocol",
+    "compare": "pretrain with several methods alike, and set them side by side in one table",
+    "analyse": "draw the papers' analyses: gradients, averages, embeddings, collapse",
     "export": "write a model as a file for phones",
     "benchmark": "measure a file: latency, memory, operators; or all kinds of file side by side",
     "convert": "read a PyTorch checkpoint into Keras models",

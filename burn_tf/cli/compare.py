@@ -1,0 +1,133 @@
+"""Pretrain with several methods alike, probe each, and set them side by side in one table."""
+
+from __future__ import annotations
+
+from absl import flags as absl_flags
+
+from burn_tf._checks import UserError
+from burn_tf.cli.targets import check_file_target
+
+
+def register(flags: absl_flags.FlagValues) -> None:
+    """The flags of `burn-tf compare`."""
+    absl_flags.DEFINE_list(
+        "methods",
+        [],
+        "names such as burn,byol,swav, and untrained,raw_pixels; instead of --preset",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "preset",
+        None,
+        "an ablation of the papers: burn_table5, burn_table6, burn_table7, msbreg_table8 or "
+        "msbreg_table11",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "data", None, "labelled: digits, a folder, tfds:NAME or list:FILE", flag_values=flags
+    )
+    absl_flags.DEFINE_integer(
+        "budget", None, "epochs of each run, over all its stages", lower_bound=1, flag_values=flags
+    )
+    absl_flags.DEFINE_list("seeds", ["1"], "a run of each method per seed", flag_values=flags)
+    absl_flags.DEFINE_string(
+        "workdir", None, "folder for everything; the same command goes on there", flag_values=flags
+    )
+    _register_network(flags)
+    absl_flags.DEFINE_list(
+        "probes", ["linear:fast", "knn:5"], "protocols as in burn-tf evaluate", flag_values=flags
+    )
+    absl_flags.DEFINE_integer(
+        "images",
+        None,
+        "train on so many images, drawn once for all methods; default all",
+        lower_bound=2,
+        flag_values=flags,
+    )
+    _register_run(flags)
+    absl_flags.mark_flags_as_required(["data", "budget", "workdir"], flag_values=flags)
+
+
+def _register_network(flags: absl_flags.FlagValues) -> None:
+    absl_flags.DEFINE_string(
+        "backbone",
+        None,
+        "reactnet_a, reactnet_tiny, resnet18 or resnet50; default that of the data's recipe",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_float("width", None, "scales the backbone's channels", flag_values=flags)
+    absl_flags.DEFINE_string(
+        "stages",
+        None,
+        "two (binary activations, then weights too), one (both at once) or float; default two for "
+        "binary networks",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "teacher",
+        None,
+        "a saved float backbone; default: one is trained per seed by MSBReg, for the same epochs",
+        flag_values=flags,
+    )
+
+
+def _register_run(flags: absl_flags.FlagValues) -> None:
+    absl_flags.DEFINE_multi_string(
+        "set",
+        [],
+        "key=value for all runs, such as batch_size=64 or optimizer.learning_rate=0.001",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_boolean(
+        "strict", False, "stop at an image that cannot be read", flag_values=flags
+    )
+    absl_flags.DEFINE_float(
+        "checkpoint_seconds",
+        120.0,
+        "time between checkpoints of a run",
+        lower_bound=0.001,
+        flag_values=flags,
+    )
+    for kind, what in (("json", "the table"), ("html", "the page")):
+        absl_flags.DEFINE_string(
+            kind, None, f"file to write {what} to, besides the one in --workdir", flag_values=flags
+        )
+
+
+def run(flags: absl_flags.FlagValues) -> int:
+    """Compare; exit code 1 when a run failed."""
+    from burn_tf.compare import Comparison, Settings
+
+    for name in ("json", "html"):
+        if getattr(flags, name) is not None:
+            check_file_target(name, getattr(flags, name))
+    settings = Settings(
+        data=flags.data,
+        budget=flags.budget,
+        methods=_words(flags.methods),
+        preset=flags.preset,
+        seeds=tuple(_seed(word) for word in _words(flags.seeds)),
+        backbone=flags.backbone,
+        width=flags.width,
+        stages=flags.stages,
+        teacher=flags.teacher,
+        probes=_words(flags.probes),
+        images=flags.images,
+        overrides=tuple(flags.set),
+        strict=flags.strict,
+        checkpoint_seconds=flags.checkpoint_seconds,
+    )
+    comparison = Comparison(settings, flags.workdir, json_file=flags.json, html_file=flags.html)
+    table = comparison.run()
+    print(f"\n{comparison.text(table)}", flush=True)
+    return 1 if any(row["failures"] for row in table["rows"]) else 0
+
+
+def _words(given: list[str]) -> tuple[str, ...]:
+    return tuple(word.strip() for word in given)
+
+
+def _seed(word: str) -> int:
+    if not word.isdecimal():
+        raise UserError(f"`seeds` must be whole numbers from 0, such as 1,2,3. Received: {word!r}")
+    return int(word)

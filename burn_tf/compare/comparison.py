@@ -1,0 +1,174 @@
+"""Runs a plan, one process after the other, and keeps the table up to date."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from burn_tf._checks import UserError
+from burn_tf._files import atomic_write
+from burn_tf.compare.page import write_page
+from burn_tf.compare.plan import Plan, Run
+from burn_tf.compare.settings import Settings
+from burn_tf.compare.table import Outcome, failure_lines, shown, summary, table_rows
+from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE, Job
+from burn_tf.report import format_table
+from zoo.file_lock import hold_lock
+
+RECORD_FILE, TABLE_FILE, PAGE_FILE = "comparison.json", "table.json", "report.html"
+LOG_FILE = "log.txt"
+_WORKER = (sys.executable, "-m", "burn_tf.compare.worker")
+# The terminal itself: a child cannot write to a Python stream.
+_TERMINAL = 2
+
+
+class Comparison:
+    """Every method of a plan on the same images, each run in a process of its own.
+
+    Under `workdir` stand a folder per run (`METHOD-SEED`, `teacher-SEED`), `comparison.json` (the
+    settings), `table.json` and `report.html`, both renewed after every run.
+
+    Args:
+        settings: what is compared.
+        workdir: a new folder, or that of the same comparison, which then goes on. Methods and seeds
+            may be added to it.
+        json_file: where the table is written besides, or None.
+        html_file: where the page is written besides, or None.
+        run_job: does one run, returning the exit code of its process; a test may replace it.
+
+    Raises:
+        UserError: settings that cannot be run, or a folder of another comparison. Nothing has been
+            written then.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        workdir: str | os.PathLike[str],
+        *,
+        json_file: str | None = None,
+        html_file: str | None = None,
+        run_job: Callable[[Job], int] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.folder = Path(workdir)
+        self.files = (json_file, html_file)
+        self._run_job = run_job or run_in_process
+        self.plan = Plan(settings, self.folder)
+        self._record = self._wanted_record()
+        self._check_folder()
+
+    def run(self) -> dict[str, Any]:
+        """Do what is left to do; returns what `table.json` holds."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with hold_lock(self.folder / ".lock", timeout_seconds=0.0):
+            atomic_write(self.folder / RECORD_FILE, json.dumps(self._record, indent=2) + "\n")
+            for index, run in enumerate(self.plan.runs):
+                if not (run.folder / RESULT_FILE).exists():
+                    self._do(run, f"[{index + 1}/{len(self.plan.runs)}] {run.label}")
+                    self._publish()
+            return self._publish()
+
+    def _wanted_record(self) -> dict[str, Any]:
+        sources = (self.plan.train, self.plan.test)
+        record = {
+            **self.settings.record(),
+            "recipe": self.plan.base.to_dict(),
+            "num_images": [source.num_images for source in sources],
+            "fingerprints": [source.fingerprint for source in sources],
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(record))
+        return plain
+
+    def _check_folder(self) -> None:
+        path = self.folder / RECORD_FILE
+        if not path.exists():
+            return
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path} is damaged: use another work directory") from error
+        names = sorted({*found, *self._record})
+        differing = [name for name in names if found.get(name) != self._record.get(name)]
+        if differing:
+            raise UserError(
+                f"{self.folder} belongs to another comparison (differs in {', '.join(differing)}): "
+                "use another work directory or delete it"
+            )
+
+    def _do(self, run: Run, label: str) -> None:
+        say(label)
+        (run.folder / FAILURE_FILE).unlink(missing_ok=True)
+        settings = self.settings
+        code = self._run_job(
+            Job(
+                run,
+                settings.data,
+                settings.images,
+                settings.strict,
+                self.plan.image_size,
+                settings.probes,
+                settings.checkpoint_seconds,
+            )
+        )
+        outcome = Outcome.read(run)
+        if outcome.result is None and outcome.reason is None:
+            failure = {"reason": _describe_exit(code, run), "kind": "exit"}
+            atomic_write(run.folder / FAILURE_FILE, json.dumps(failure) + "\n")
+            outcome = Outcome.read(run)
+        say(f"{label}: {outcome.describe()}")
+
+    def _publish(self) -> dict[str, Any]:
+        outcomes = [Outcome.read(run) for run in self.plan.runs]
+        rows = table_rows(self.plan, outcomes)
+        table = {**summary(self.plan), "rows": rows}
+        text = json.dumps(table, indent=2) + "\n"
+        for path in (self.folder / TABLE_FILE, self.files[0]):
+            if path is not None:
+                atomic_write(path, text)
+        for path in (self.folder / PAGE_FILE, self.files[1]):
+            if path is not None:
+                write_page(path, self.plan, table, outcomes)
+        return table
+
+    def text(self, table: dict[str, Any]) -> str:
+        """Title, table, failures and notes for a terminal."""
+        parts = [table["title"], format_table(shown(table)), "\n".join(failure_lines(table))]
+        parts += ["\n".join(table["notes"]), f"Everything is in {self.folder}/ (open {PAGE_FILE})"]
+        return "\n\n".join(filter(None, parts))
+
+
+def run_in_process(job: Job) -> int:
+    """Do a job in a fresh process; progress goes to the terminal, errors to the run's log."""
+    job.run.folder.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)
+    }
+    with open(job.run.folder / LOG_FILE, "ab") as log:
+        done = subprocess.run(
+            _WORKER,
+            input=pickle.dumps(job),
+            stdout=_TERMINAL,
+            stderr=log,
+            env=environment,
+            check=False,
+        )
+    return done.returncode
+
+
+def _describe_exit(code: int, run: Run) -> str:
+    if code < 0:
+        cause = " (as when memory runs out)" if code == -9 else ""
+        return f"ended by signal {-code}{cause}"
+    return f"ended with exit code {code}, see {run.folder / LOG_FILE}"
+
+
+def say(text: str) -> None:
+    """A line on the terminal beside the table."""
+    print(text, file=sys.stderr, flush=True)

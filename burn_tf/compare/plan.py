@@ -1,0 +1,251 @@
+"""From what the user asked for to a list of runs: a recipe, a folder and a seed for each."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from burn_tf._checks import UserError, check_integer
+from burn_tf.compare import entries
+from burn_tf.compare.entries import METHODS, Sizes
+from burn_tf.compare.presets import PRESETS, Variant
+from burn_tf.compare.settings import STAGES, Settings
+from burn_tf.data import Source, load_source
+from burn_tf.evaluation import EvaluationData
+from burn_tf.evaluation.splits import check_labels
+from burn_tf.recipes import Recipe, get_recipe, override
+from burn_tf.recipes.base import Network, Teacher
+from burn_tf.training.building import build_backbone
+from burn_tf.training.pretraining import BACKBONE_FILE, PROJECTOR_FILE
+
+_SMALL_PIXELS = 64
+_MIN_BATCHES = 4
+_SUBSET_SEED = 0
+# What belongs to each run, or has a flag of its own, is not for --set.
+_NOT_SET = (
+    "backbone.name",
+    "backbone.width",
+    "epochs",
+    "method.",
+    "seed",
+    "stages",
+    "teacher.",
+    "views.local",
+    "views.num_views",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One row's run with one seed.
+
+    Args:
+        row: name of the row.
+        seed: of everything random in it.
+        folder: where it keeps its files.
+        recipe: what is trained, or for "untrained" what would be; None: raw pixels.
+        trained: whether anything is trained.
+    """
+
+    row: str
+    seed: int
+    folder: Path
+    recipe: Recipe | None
+    trained: bool
+
+    @property
+    def label(self) -> str:
+        """The run's name for people."""
+        return f"{self.row}, seed {self.seed}"
+
+
+def load_splits(data: str, images: int | None, strict: bool) -> tuple[Source, Source]:
+    """The training images (a part of them, drawn once for all methods and seeds) and the test."""
+    train, test = (load_source(data, split=split, strict=strict) for split in ("train", "test"))
+    if images is None:
+        return train, test
+    check_integer("images", images, low=2, high=train.num_images)
+    order = np.random.default_rng(_SUBSET_SEED).permutation(train.num_images)
+    return train.subset(np.sort(order[:images])), test
+
+
+class Plan:
+    """All runs of a comparison, checked before anything is written.
+
+    Args:
+        settings: what is compared.
+        folder: the work directory.
+
+    Raises:
+        UserError: data without labels, a budget that the stages cannot share, or a setting that
+            the base recipe refuses.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.variants = settings.variants()
+        self.train, self.test = load_splits(settings.data, settings.images, settings.strict)
+        self.base = self._base()
+        self.image_size = self.base.views.image_size
+        check_labels(EvaluationData(self.train, self.test, self.image_size))
+        for variant in self.variants:
+            self._check_budget(self._stages(variant))
+        self.sizes = self._sizes()
+        self.runs = self._runs()
+
+    @property
+    def shares_teacher(self) -> bool:
+        """Whether some method learns from the float teacher."""
+        return any(_has_teacher(run) for run in self.runs)
+
+    def _base(self) -> Recipe:
+        recipe = get_recipe(_base_name(self.settings.data, self.train))
+        network = self._network(recipe)
+        for setting in self.settings.overrides:
+            _check_override(setting)
+        recipe = dataclasses.replace(recipe, backbone=network, max_steps=None)
+        return _fitted(override(recipe, self.settings.overrides), self.train)
+
+    def _network(self, base: Recipe) -> Network:
+        preset = PRESETS[self.settings.preset].backbone if self.settings.preset else None
+        name = self.settings.backbone or preset or base.backbone.name
+        network = base.backbone
+        if name.startswith("resnet"):
+            network = get_recipe(_teacher_name(base)).backbone
+        width = network.width if self.settings.width is None else self.settings.width
+        return dataclasses.replace(network, name=name, width=width)
+
+    def _stages(self, variant: Variant) -> tuple[str, ...]:
+        """What is binary in each of a row's stages."""
+        is_float = self.base.backbone.name.startswith("resnet")
+        asked = self.settings.stages
+        if variant.stages is not None:
+            if asked is not None:
+                raise UserError(
+                    f"`stages` is part of the preset {self.settings.preset!r}: leave it out. "
+                    f"Received: {asked!r}"
+                )
+            asked = variant.stages
+        if is_float and asked not in (None, "float"):
+            raise UserError(
+                f"`stages` must be 'float' for {self.base.backbone.name}, which has no binary "
+                f"layer. Received: {asked!r}"
+            )
+        return STAGES[asked or ("float" if is_float else "two")]
+
+    def _check_budget(self, stages: tuple[str, ...]) -> None:
+        if self.settings.budget % len(stages):
+            raise UserError(
+                f"`budget` must be epochs that {len(stages)} stages can share evenly, such as "
+                f"{len(stages) * (self.settings.budget // len(stages) + 1)}. "
+                f"Received: {self.settings.budget}"
+            )
+
+    def _sizes(self) -> Sizes:
+        built = build_backbone(self.base.backbone, self.image_size, "none")
+        return Sizes(int(built.output_shape[-1]), self.base.batch_size, self.train.num_images)
+
+    def _runs(self) -> tuple[Run, ...]:
+        seeds = self.settings.seeds
+        runs = [
+            self._run(variant, seed)
+            for seed in seeds
+            for variant in self.variants
+            # Pixels are the same for every seed.
+            if variant.method != entries.RAW_PIXELS or seed == seeds[0]
+        ]
+        teachers = []
+        if self.settings.teacher is None and any(_has_teacher(run) for run in runs):
+            teachers = [self._teacher_run(seed) for seed in seeds]
+        return (*teachers, *runs)
+
+    def _run(self, variant: Variant, seed: int) -> Run:
+        folder = self.folder / f"{variant.name}-{seed}"
+        if variant.method == entries.RAW_PIXELS:
+            return Run(variant.name, seed, folder, None, trained=False)
+        recipe = dataclasses.replace(
+            self.base,
+            name=f"compare_{variant.name}",
+            seed=seed,
+            stages=self._stages(variant),
+            epochs=self.settings.budget // len(self._stages(variant)),
+            teacher=None,
+        )
+        if variant.method == entries.UNTRAINED:
+            return Run(variant.name, seed, folder, recipe, trained=False)
+        return Run(variant.name, seed, folder, self._with_method(recipe, variant), trained=True)
+
+    def _with_method(self, recipe: Recipe, variant: Variant) -> Recipe:
+        entry = METHODS[variant.method]
+        options = dataclasses.replace(entry.options(self.sizes), **variant.options)
+        count = variant.num_views or entry.num_views
+        views = dataclasses.replace(recipe.views, num_views=count)
+        teacher = self._teacher(recipe.seed, options.teacher) if options.teacher else None
+        return dataclasses.replace(recipe, method=options, views=views, teacher=teacher)
+
+    def _teacher(self, seed: int, kind: str) -> Teacher:
+        given = self.settings.teacher
+        file = Path(given or self._teacher_folder(seed) / BACKBONE_FILE).resolve()
+        head = file.with_name(PROJECTOR_FILE) if kind == "head" else None
+        if given and head is not None and not head.exists():
+            raise UserError(
+                f"S2-BNN needs {head.name} beside the `teacher`, where `burn-tf pretrain` leaves "
+                f"it: give such a file, or leave s2bnn out. Received: {given!r}"
+            )
+        return Teacher(weights=str(file), head=None if head is None else str(head))
+
+    def _teacher_folder(self, seed: int) -> Path:
+        return self.folder / f"{entries.TEACHER}-{seed}"
+
+    def _teacher_run(self, seed: int) -> Run:
+        """The float teacher of a seed: as many epochs as each method, on the same images."""
+        recipe = get_recipe(_teacher_name(self.base))
+        steps = self.base.max_steps
+        stages = max(len(self._stages(variant)) for variant in self.variants)
+        recipe = dataclasses.replace(
+            recipe,
+            views=dataclasses.replace(
+                recipe.views, policy=self.base.views.policy, image_size=self.image_size
+            ),
+            epochs=self.settings.budget,
+            max_steps=None if steps is None else steps * stages,
+            seed=seed,
+        )
+        folder = self._teacher_folder(seed)
+        return Run(entries.TEACHER, seed, folder, _fitted(recipe, self.train), trained=True)
+
+
+def _has_teacher(run: Run) -> bool:
+    return run.trained and run.recipe is not None and run.recipe.teacher is not None
+
+
+def _base_name(data: str, train: Source) -> str:
+    if data == "digits":
+        return "burn_digits"
+    small = max(train.image(0).shape[:2]) <= _SMALL_PIXELS
+    return "burn_cifar10" if small else "burn_pictures"
+
+
+def _teacher_name(base: Recipe) -> str:
+    name = base.teacher.recipe if base.teacher is not None else None
+    if name is None:
+        raise UserError(f"recipe {base.name} names no recipe of a teacher. Received: {name}")
+    return name
+
+
+def _check_override(setting: str) -> None:
+    key = setting.partition("=")[0].strip()
+    if key.startswith(_NOT_SET):
+        raise UserError(
+            f"`--set` of a comparison takes what all runs share, such as batch_size or "
+            f"optimizer.learning_rate. Received: {setting!r}"
+        )
+
+
+def _fitted(recipe: Recipe, source: Source) -> Recipe:
+    """The recipe with a batch that a small collection fills a few times."""
+    most = max(2, source.num_images // _MIN_BATCHES)
+    return dataclasses.replace(recipe, batch_size=min(recipe.batch_size, most))

@@ -1,0 +1,151 @@
+"""Finished runs are kept, failed ones are rows, other comparisons are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burn_tf._checks import UserError
+from burn_tf.compare import Comparison
+from burn_tf.compare.worker import Job
+from zoo.file_lock import hold_lock
+
+ROOT = Path(__file__).resolve().parents[2]
+Make = Callable[..., Comparison]
+
+
+def test_it_goes_on_where_it_stopped(compared: Make, fake: Any) -> None:
+    first = fake()
+    compared(first, methods=("byol", "raw_pixels"), seeds=(1, 2)).run()
+    assert first.done == ["byol-1", "raw_pixels-1", "byol-2"]
+    again = fake()
+    table = compared(again, methods=("byol", "burn"), seeds=(2, 3)).run()
+    # Only what was added: a method, a seed and the teacher it needs.
+    assert again.done == ["teacher-2", "teacher-3", "burn-2", "byol-3", "burn-3"]
+    assert {row["row"]: row["finished"] for row in table["rows"]} == {
+        "teacher": 2,
+        "byol": 2,
+        "burn": 2,
+    }
+
+
+def test_failed_runs_are_rows_and_are_tried_again(
+    compared: Make, fake: Any, tmp_path: Path
+) -> None:
+    runs = fake()
+
+    def some_fail(job: Job) -> int:
+        if job.run.row == "byol":
+            job.run.folder.mkdir(parents=True)
+            failure = {"reason": "loss is not finite at step 3", "kind": "TrainingStopped"}
+            (job.run.folder / "failure.json").write_text(json.dumps(failure))
+            return 1
+        return -9 if job.run.row == "simsiam" else runs(job)
+
+    methods = ("byol", "simsiam", "swav")
+    comparison = compared(some_fail, methods=methods)
+    table = comparison.run()
+    failures = {row["row"]: row["failures"] for row in table["rows"]}
+    assert failures["byol"] == {"1": "loss is not finite at step 3"}
+    assert "signal 9" in failures["simsiam"]["1"] and failures["swav"] == {}
+    assert "BYOL, seed 1 failed: loss is not finite at step 3" in comparison.text(table)
+    healed = fake()
+    table = compared(healed, methods=methods).run()
+    assert healed.done == ["byol-1", "simsiam-1"]
+    assert not any(row["failures"] for row in table["rows"])
+    assert json.loads((tmp_path / "work" / "table.json").read_text()) == table
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"budget": 4}, "budget"),
+        ({"width": 2.0}, "recipe, width"),
+        ({"probes": ("knn:5",)}, "probes"),
+        ({"images": 66}, "fingerprints, images, num_images"),
+        ({"overrides": ("optimizer.learning_rate=0.1",)}, "overrides, recipe"),
+    ],
+)
+def test_another_comparison_is_refused(
+    compared: Make, fake: Any, given: dict[str, object], named: str
+) -> None:
+    compared(fake(), methods=("byol",)).run()
+    with pytest.raises(UserError, match=rf"differs in {named}\)"):
+        compared(fake(), methods=("byol",), **given)
+
+
+def test_one_at_a_time(compared: Make, fake: Any, tmp_path: Path) -> None:
+    comparison = compared(fake(), methods=("byol",))
+    with (
+        hold_lock(tmp_path / "work" / ".lock", 0.0),
+        pytest.raises(UserError, match="another process"),
+    ):
+        comparison.run()
+
+
+def test_the_table_is_written_after_every_run(compared: Make, fake: Any, tmp_path: Path) -> None:
+    runs, seen = fake(), []
+
+    def watched(job: Job) -> int:
+        path = tmp_path / "work" / "table.json"
+        rows = json.loads(path.read_text())["rows"] if path.exists() else []
+        seen.append(sum(row["finished"] for row in rows))
+        return int(runs(job))
+
+    compared(watched, methods=("byol", "swav", "vicreg")).run()
+    assert seen == [0, 1, 2]
+    assert "<svg" in (tmp_path / "work" / "report.html").read_text()
+
+
+COMMAND = [
+    *("compare", "--data=digits", "--budget=2", "--methods=byol,burn", "--backbone=reactnet_tiny"),
+    *("--width=1", "--images=256", "--set=batch_size=16", "--checkpoint_seconds=0.1"),
+]
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
+    """End to end: SIGKILL while BYOL's second stage runs, then the same command again."""
+    command = [sys.executable, "-m", "burn_tf", *COMMAND, f"--workdir={tmp_path}"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    metrics = tmp_path / "byol-1" / "metrics.jsonl"
+    _wait_for(lambda: metrics.exists() and '"stage2", "step": 3' in metrics.read_text(), process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    teacher = (tmp_path / "teacher-1" / "result.json").stat().st_mtime_ns
+    assert not (tmp_path / "byol-1" / "result.json").exists()
+    before = json.loads((tmp_path / "byol-1" / "clock.json").read_text())["seconds"]
+    time.sleep(3)  # The worker sees within a second that its parent is gone.
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "teacher-1" / "result.json").stat().st_mtime_ns == teacher
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    steps = [(line["stage"], line["step"]) for line in lines]
+    assert steps == [(stage, step) for stage in ("stage1", "stage2") for step in range(1, 17)]
+    table = json.loads((tmp_path / "table.json").read_text())
+    rows = {row["row"]: row for row in table["rows"]}
+    assert rows["byol"]["seconds"] > before > 1
+    assert all(row["finished"] == 1 and row["collapsed"] == 0 for row in rows.values())
+    assert all(row["peak_bytes"] > 100 << 20 for row in rows.values())
+    # Ten classes: the teacher's features of 256 digits are well above chance.
+    assert rows["teacher"]["probes"]["linear:fast"]["mean"] > 40
+    for row in rows.values():
+        assert row["title"] in done.stdout
+
+
+def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 600
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)

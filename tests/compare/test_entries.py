@@ -1,0 +1,40 @@
+"""Every method of the table builds with options sized for the backbone."""
+
+from __future__ import annotations
+
+import pytest
+
+from burn_tf.compare.entries import METHODS, Sizes
+from burn_tf.recipes import options
+
+SIZES = Sizes(feature_dim=512, batch_size=128, num_images=5000)
+
+
+def test_the_sizes_of_our_recipes() -> None:
+    """Those of burn_cifar10 and msbreg_cifar10, whose backbones give 512 features."""
+    burn, msbreg = METHODS["burn"].options(SIZES), METHODS["msbreg"].options(SIZES)
+    assert isinstance(burn, options.BURNOptions) and isinstance(msbreg, options.MSBRegOptions)
+    assert (burn.num_outputs, burn.hidden_dim) == (512, 512)
+    assert (msbreg.hidden_dim, msbreg.embedding_dim) == (512, 128)
+
+
+@pytest.mark.parametrize("batch, images", [(128, 5000), (16, 64), (256, 256)])
+def test_what_depends_on_the_batch(batch: int, images: int) -> None:
+    sizes = Sizes(512, batch, images)
+    # KeyQueue takes whole batches; W-MSE needs more images than dimensions.
+    assert sizes.queue_size % batch == 0 and batch <= sizes.queue_size <= max(images // 2, batch)
+    assert sizes.whitened_dim < batch
+
+
+def test_paper_sizes_are_the_limit() -> None:
+    sizes = Sizes(2048, 256, 1_281_167)
+    assert sizes.queue_size == 65_536 and sizes.whitened_dim == 64
+
+
+def test_every_method_with_options_is_in_the_table() -> None:
+    classes = {
+        value
+        for value in vars(options).values()
+        if isinstance(value, type) and issubclass(value, options.MethodOptions)
+    } - {options.MethodOptions}
+    assert {type(entry.options(SIZES)) for entry in METHODS.values()} == classes
