@@ -108,6 +108,17 @@ _ALL = (
     ),
     # InfoMin, appendix: twice the jitter of MoCo v2; its RandAugment is not here.
     Policy("infomin", crop_area=(0.2, 1.0), brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2),
+    # SimCLR, appendix A, at its default strength of 1.
+    Policy("simclr", brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2),
+    # S2-BNN, the authors' settings.
+    Policy("s2bnn", crop_area=(0.2, 1.0), jitter=0.6, blur=0.2),
+    # BYOL, appendix B, Table 6; Barlow Twins takes the same: one policy for each of two views.
+    Policy("byol_1", saturation=0.2, blur=1.0),
+    Policy("byol_2", saturation=0.2, blur=0.1, solarise=0.2),
+    # VICReg, appendix C: BYOL's two policies made one.
+    Policy("vicreg", saturation=0.2, solarise=0.1),
+    # W-MSE, sec. 4, as on the small data sets of its Table 1.
+    Policy("wmse", brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, blur=0.0),
     # Ours. A mirrored digit is another digit or none, colour carries nothing; a hard crop cuts a 7
     # into a 1.
     Policy("digits", crop_area=(0.6, 1.0), flip=0.0, saturation=0.0, hue=0.0, grey=0.0, blur=0.0),

@@ -2,20 +2,19 @@
 
 Source: Zbontar et al., ICML 2021, sec. 2.2: LARS with rate 0.2 x batch / 256, 10 epochs of warm-up,
     weight decay 1.5e-6, batch 2048, 1000 epochs, lambda 5e-3, three layers of 8192, views of BYOL.
-Departs from source: both views are drawn alike, blurred always and solarised 1 time in 5, where the
-    paper blurs the second 1 time in 10 and solarises it alone; biases and norms have the rate of
-    the weights (0.0048 x batch / 256 in the paper, on a loss that its code multiplies by 0.024),
-    which may be too fast: lower optimizer.learning_rate if the run diverges.
+Departs from source: biases and norms have the rate of the weights (0.0048 x batch / 256 in the
+    paper, on a loss that its code multiplies by 0.024), which may be too fast: lower
+    optimizer.learning_rate if the run diverges.
 Command: burn-tf pretrain --recipe barlow_twins_imagenet --data tfds:imagenet2012 --workdir DIR
 Expected: reported by the authors: 73.2 % linear top-1, ResNet-50, 1000 epochs. Not run by us.
 """
 
 from burn_tf.recipes.base import Views
-from burn_tf.recipes.imagenet import float_recipe, lars
+from burn_tf.recipes.imagenet import imagenet_recipe, lars
 from burn_tf.recipes.options import BarlowTwinsOptions
 
-_VIEWS = Views(policy="msbreg", num_views=2, image_size=224)
-RECIPE = float_recipe(
+_VIEWS = Views(policy="byol_1,byol_2", num_views=2, image_size=224)
+RECIPE = imagenet_recipe(
     "barlow_twins_imagenet",
     BarlowTwinsOptions(hidden_dim=8192, embedding_dim=8192, redundancy_weight=5e-3),
     _VIEWS,

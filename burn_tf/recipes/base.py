@@ -32,6 +32,7 @@ class Network:
 class Views:
     """How images become views: policy name, views per image, side in pixels.
 
+    `policy` names one policy for all views, or with commas one for each: "byol_1,byol_2".
     Multi-crop adds `local_views` small ones of `local_size` pixels, which learn and do not teach.
     """
 
@@ -41,6 +42,21 @@ class Views:
     local_views: int = 0
     local_size: int = 96
     local_policy: str = "multicrop_local"
+
+    def policies(self) -> list[str]:
+        """The policy of each view, small ones last.
+
+        Raises:
+            UserError: for a number of names that is neither 1 nor `num_views`.
+        """
+        names = [name.strip() for name in self.policy.split(",")]
+        if len(names) not in (1, self.num_views):
+            raise UserError(
+                f"`views.policy` must name one policy or `views.num_views` = {self.num_views} of "
+                f"them. Received: {self.policy!r}"
+            )
+        large = names * self.num_views if len(names) == 1 else names
+        return large + [self.local_policy] * self.local_views
 
 
 @dataclasses.dataclass(frozen=True)

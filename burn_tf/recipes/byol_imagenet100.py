@@ -1,7 +1,7 @@
 """BYOL on ImageNet-100 with a ResNet-18.
 
 Source: Grill et al., NeurIPS 2020, as `byol_imagenet`; decay of the average from 0.99, as the paper
-    has it for 300 epochs and fewer.
+    has it for 300 epochs.
 Departs from source: ResNet-18 and its heads, batch 512 (4096 would be 30 updates an epoch) and 200
     epochs are ours, as in `msbreg_imagenet100`.
 Command: burn-tf pretrain --recipe byol_imagenet100 --data DIR --workdir DIR

@@ -9,11 +9,11 @@ Expected: no figure could be established: BYOL's and SwAV's papers have none. No
 """
 
 from burn_tf.recipes.base import Views
-from burn_tf.recipes.imagenet import float_recipe, lars
+from burn_tf.recipes.imagenet import imagenet_recipe, lars
 from burn_tf.recipes.options import BYOLOptions
 
 _VIEWS = Views(policy="multicrop_global", num_views=2, image_size=224, local_views=6, local_size=96)
-RECIPE = float_recipe(
+RECIPE = imagenet_recipe(
     "byol_multicrop_imagenet",
     BYOLOptions(hidden_dim=4096, embedding_dim=256, ema_base=0.99),
     _VIEWS,

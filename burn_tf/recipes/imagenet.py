@@ -7,52 +7,31 @@ from burn_tf.recipes.options import MethodOptions
 
 RESNET18 = Network("resnet18")
 _MOMENTUM = 0.9
-_PRECISION = "mixed_bfloat16"
 
 
-def float_recipe(
+def imagenet_recipe(
     name: str,
     method: MethodOptions,
     views: Views,
     optimizer: Optimizer,
     batch_size: int,
     epochs: int,
-) -> Recipe:
-    """A recipe for a ResNet-50 in one stage of floats."""
-    return Recipe(
-        name=name,
-        method=method,
-        backbone=Network("resnet50"),
-        views=views,
-        optimizer=optimizer,
-        batch_size=batch_size,
-        epochs=epochs,
-        stages=("none",),
-        precision=_PRECISION,
-    )
-
-
-def binary_recipe(
-    name: str,
-    method: MethodOptions,
-    views: Views,
-    optimizer: Optimizer,
-    batch_size: int,
-    epochs: int,
+    *,
+    binary: bool = False,
     teacher: Teacher | None = None,
 ) -> Recipe:
-    """A recipe for ReActNet-A in two stages, `epochs` in each."""
+    """A recipe for a ResNet-50 of floats, or for ReActNet-A in two stages of `epochs` each."""
     return Recipe(
         name=name,
         method=method,
-        backbone=Network("reactnet_a"),
+        backbone=Network("reactnet_a" if binary else "resnet50"),
         views=views,
         optimizer=optimizer,
         batch_size=batch_size,
         epochs=epochs,
-        stages=("activations", "both"),
+        stages=("activations", "both") if binary else ("none",),
         teacher=teacher,
-        precision=_PRECISION,
+        precision="mixed_bfloat16",
     )
 
 

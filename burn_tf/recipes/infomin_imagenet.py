@@ -10,11 +10,11 @@ Expected: reported by the authors: 73.0 % linear top-1, ResNet-50, 800 epochs (7
 """
 
 from burn_tf.recipes.base import Views
-from burn_tf.recipes.imagenet import float_recipe, sgd
+from burn_tf.recipes.imagenet import imagenet_recipe, sgd
 from burn_tf.recipes.options import InfoMinOptions
 
 _VIEWS = Views(policy="infomin", num_views=3, image_size=224)
-RECIPE = float_recipe(
+RECIPE = imagenet_recipe(
     "infomin_imagenet",
     InfoMinOptions(hidden_dim=2048, embedding_dim=128, temperature=0.15, queue_size=65_536),
     _VIEWS,

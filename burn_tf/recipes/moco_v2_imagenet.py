@@ -9,11 +9,11 @@ Expected: reported by the authors: 71.1 % linear top-1, ResNet-50, 800 epochs (6
 """
 
 from burn_tf.recipes.base import Views
-from burn_tf.recipes.imagenet import float_recipe, sgd
+from burn_tf.recipes.imagenet import imagenet_recipe, sgd
 from burn_tf.recipes.options import MoCoV2Options
 
 _VIEWS = Views(policy="burn_authors", num_views=2, image_size=224)
-RECIPE = float_recipe(
+RECIPE = imagenet_recipe(
     "moco_v2_imagenet",
     MoCoV2Options(hidden_dim=2048, embedding_dim=128, temperature=0.2, queue_size=65_536),
     _VIEWS,

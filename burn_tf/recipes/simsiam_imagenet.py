@@ -10,11 +10,11 @@ Expected: reported by the authors: 71.3 % linear top-1, ResNet-50, 800 epochs (6
 """
 
 from burn_tf.recipes.base import Views
-from burn_tf.recipes.imagenet import float_recipe, sgd
+from burn_tf.recipes.imagenet import imagenet_recipe, sgd
 from burn_tf.recipes.options import SimSiamOptions
 
 _VIEWS = Views(policy="burn_authors", num_views=2, image_size=224)
-RECIPE = float_recipe(
+RECIPE = imagenet_recipe(
     "simsiam_imagenet",
     SimSiamOptions(hidden_dim=2048, embedding_dim=2048, predictor_dim=512),
     _VIEWS,

@@ -11,10 +11,10 @@ Expected: reported by the authors: 69.4 % top-1 of the classifier trained along,
 """
 
 from burn_tf.recipes.base import Optimizer, Teacher, Views
-from burn_tf.recipes.imagenet import binary_recipe
+from burn_tf.recipes.imagenet import imagenet_recipe
 from burn_tf.recipes.options import SupervisedOptions
 
-RECIPE = binary_recipe(
+RECIPE = imagenet_recipe(
     "supervised_imagenet",
     SupervisedOptions(targets="teacher"),
     Views(policy="supervised", num_views=1, image_size=224),
@@ -22,4 +22,5 @@ RECIPE = binary_recipe(
     batch_size=256,
     epochs=256,
     teacher=Teacher(),
+    binary=True,
 )

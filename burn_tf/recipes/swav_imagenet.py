@@ -11,10 +11,10 @@ Expected: reported by the authors: 75.3 % linear top-1, ResNet-50, 800 epochs (7
 """
 
 from burn_tf.recipes.base import Optimizer, Views
-from burn_tf.recipes.imagenet import float_recipe
+from burn_tf.recipes.imagenet import imagenet_recipe
 from burn_tf.recipes.options import SwAVOptions
 
-RECIPE = float_recipe(
+RECIPE = imagenet_recipe(
     "swav_imagenet",
     SwAVOptions(hidden_dim=2048, embedding_dim=128, num_prototypes=3000, frozen_steps=313),
     Views(policy="multicrop_global", num_views=2, image_size=224, local_views=6, local_size=96),

@@ -281,7 +281,7 @@ def _views(recipe: Recipe, source: Source, epochs: int, start_step: int = 0) -> 
     views = recipe.views
     return views_dataset(
         source,
-        [views.policy] * views.num_views + [views.local_policy] * views.local_views,
+        views.policies(),
         num_views=views.num_views + views.local_views,
         batch_size=recipe.batch_size,
         image_size=[views.image_size] * views.num_views + [views.local_size] * views.local_views,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from burn_tf.recipes import get_recipe
 from burn_tf.recipes.base import Views
-from burn_tf.recipes.imagenet import binary_recipe, float_recipe, lars, sgd
+from burn_tf.recipes.imagenet import imagenet_recipe, lars, sgd
 from burn_tf.recipes.options import BYOLOptions, MoCoV2Options
 from burn_tf.training.building import build_optimizer
 
@@ -44,7 +44,7 @@ def test_peak_rate_is_the_papers(name: str, rate: float) -> None:
 def test_rate_follows_the_batch() -> None:
     for views in (Views(num_views=2), Views(num_views=2, local_views=6)):
         optimizer = lars(0.2, views, weight_decay=0.0)
-        recipe = float_recipe("any", BYOLOptions(), views, optimizer, batch_size=1024, epochs=20)
+        recipe = imagenet_recipe("any", BYOLOptions(), views, optimizer, batch_size=1024, epochs=20)
         peak = build_optimizer(recipe, steps_per_epoch=1, total_steps=20)._learning_rate(10)
         assert float(peak) == pytest.approx(0.8)
 
@@ -70,7 +70,8 @@ def test_decay_is_that_of_the_gradient() -> None:
 def test_binary_recipe_has_two_stages() -> None:
     views = Views(num_views=2)
     optimizer = sgd(0.03, views, weight_decay=0.0)
-    recipe = binary_recipe("any", MoCoV2Options(), views, optimizer, batch_size=256, epochs=3)
+    recipe = imagenet_recipe("any", MoCoV2Options(), views, optimizer, 256, 3, binary=True)
     assert recipe.stages == ("activations", "both")
     assert recipe.backbone.name == "reactnet_a"
-    assert recipe.teacher is None
+    recipe = imagenet_recipe("any", MoCoV2Options(), views, optimizer, 256, 3)
+    assert (recipe.stages, recipe.backbone.name) == (("none",), "resnet50")

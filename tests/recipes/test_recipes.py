@@ -59,7 +59,7 @@ def test_every_method_has_a_recipe_for_every_data_set() -> None:
 def test_recipe_is_whole(name: str) -> None:
     recipe = get_recipe(name)
     assert recipe.name == name
-    for policy in (recipe.views.policy, recipe.views.local_policy):
+    for policy in (*recipe.views.policies(), recipe.views.local_policy):
         assert get_policy(policy).name == policy
     if recipe.teacher is not None and recipe.teacher.recipe is not None:
         teacher = get_recipe(recipe.teacher.recipe)
