@@ -18,7 +18,17 @@ _keras_guard.select_legacy_keras()
 
 from burn_tf import backbones, layers, losses, methods, optimizers, schedules  # noqa: E402
 
-_LAZY_PACKAGES = ("data", "evaluation", "export", "recipes", "report", "training", "zoo")
+_LAZY_PACKAGES = (
+    "analysis",
+    "compare",
+    "data",
+    "evaluation",
+    "export",
+    "recipes",
+    "report",
+    "training",
+    "zoo",
+)
 
 __all__ = [
     "__version__",

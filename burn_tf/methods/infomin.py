@@ -34,7 +34,9 @@ class InfoMin(MoCoV2):
         jigsaw_head: m, model from [B, 9 D] to [B, d]; None: Dense(d) for each piece, shared, then
             Dense - ReLU - Dense.
         jigsaw_weight: 1 - beta, in [0, 1]; 0.5 (the authors').
-        options: as in `MoCoV2`; temperature 0.15 (the paper's).
+        hidden_dim: hidden size of heads built here; 2048 (the paper's).
+        temperature: T > 0; 0.15 (the authors').
+        options: as in `MoCoV2`.
 
     Views: exactly 3 tensors [B, H, W, 3] float32; the third is cut into pieces.
 

@@ -30,7 +30,7 @@ def jigsaw_pieces(images: tf.Tensor, numbers: tf.Tensor, crop: float = 0.75) -> 
 
     Example:
         >>> jigsaw_pieces(tf.zeros([2, 32, 32, 3]), tf.random.uniform([2, 3, 9])).shape
-        TensorShape([9, 2, 7, 7, 3])
+        TensorShape([9, 2, 8, 8, 3])
 
     Source: Misra & van der Maaten, PIRL, CVPR 2020, sec. 3.2, arXiv 1912.01991; Tian et al.,
         InfoMin, NeurIPS 2020, appendix, arXiv 2005.10243.

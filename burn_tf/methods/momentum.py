@@ -27,6 +27,18 @@ class MomentumMethod(SSLMethod):
         global_views: how many views, from the first on, the target sees; None: all.
         target_backbone, target_projector: restored from a saved model; None copies f and g.
         total_steps, regularizer, seed, name: as in `SSLMethod`.
+
+    Raises:
+        UserError: for sizes or counts out of range.
+
+    Example:
+        >>> backbone = burn_tf.backbones.ReActNetTiny((16, 16, 3), include_top=False, pooling="avg")
+        >>> head = burn_tf.layers.mlp_head(backbone.output_shape[-1], [32], 16)
+        >>> MomentumMethod(backbone, head, total_steps=10).target_projector.output_shape
+        (None, 16)
+
+    Source: Grill et al., NeurIPS 2020, sec. 3, arXiv 2006.07733; He et al., CVPR 2020, sec. 3.2.
+    Departs from source: none.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf._files import atomic_path, atomic_write
-from burn_tf.data import Source, load_source, views_dataset
+from burn_tf.data import Source, get_policy, load_source, views_dataset
 from burn_tf.data.views import steps_per_epoch
 from burn_tf.layers import mlp_head
 from burn_tf.methods import SSLMethod, next_stage
@@ -118,6 +118,8 @@ def check_recipe(recipe: Recipe) -> None:
         UserError: for options out of range, too few views, a batch that a loss cannot use, a
             teacher without the head that the method needs.
     """
+    for policy in recipe.views.policies():
+        get_policy(policy)
     teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
     head = None
     if recipe.method.teacher == "head" and _has_head(recipe):
@@ -127,7 +129,9 @@ def check_recipe(recipe: Recipe) -> None:
 
 def _has_head(recipe: Recipe) -> bool:
     options = recipe.teacher
-    return options is not None and (options.recipe is not None or options.head is not None)
+    if options is None:
+        return False
+    return options.head is not None if options.weights is not None else options.recipe is not None
 
 
 def check_runnable(recipe: Recipe, source: Source) -> None:

@@ -55,3 +55,23 @@ def test_workdir_is_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     (tmp_path / "file").write_text("x")
     work = f"--workdir={tmp_path / 'file'}"
     refused(capsys, "--recipe=msbreg_digits", "--data=synthetic:100", work)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting", "message"),
+    [
+        ("wmse_digits", "batch_size=8", "batch"),
+        ("moco_v2_digits", "method.queue_size=100", "`queue_size` must be a multiple"),
+        ("vicreg_digits", "views.num_views=1", "`num_views`"),
+        ("swav_digits", "method.num_prototypes=1", "`num_prototypes`"),
+        ("simclr_v2_digits", "method.temperature=0", "`temperature`"),
+        ("s2bnn_digits", "teacher.recipe=none", "teacher"),
+        ("byol_digits", "views.policy=cifar,cifar,cifar", "`views.policy`"),
+    ],
+)
+def test_refused_before_any_image_is_read(
+    recipe: str, setting: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = (f"--recipe={recipe}", f"--data={tmp_path / 'missing'}", f"--workdir={tmp_path / 'w'}")
+    error = refused(capsys, *words, f"--set={setting}", "--set=backbone.name=reactnet_tiny")
+    assert message in error and "missing" not in error

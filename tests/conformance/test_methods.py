@@ -81,7 +81,8 @@ class TestMethod:
     def test_bfloat16_is_close(self, name: str) -> None:
         tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
         logs, changes = trained.step(cases.METHODS[name])
-        assert logs["loss"] == pytest.approx(reference(name)[0]["loss"], rel=0.1)
+        # SimSiam's loss may lie near 0.
+        assert logs["loss"] == pytest.approx(reference(name)[0]["loss"], rel=0.1, abs=0.02)
         assert logs["grad_norm"] == pytest.approx(reference(name)[0]["grad_norm"], rel=0.5)
         assert all(change.dtype != np.float16 for change in changes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,7 +14,7 @@ import tensorflow as tf
 from burn_tf._checks import UserError
 from burn_tf.data import load_source
 from burn_tf.recipes import Recipe, get_recipe, override
-from burn_tf.training import load_backbone, pretrain
+from burn_tf.training import check_recipe, load_backbone, pretrain
 from burn_tf.training.building import enlarge_images
 from burn_tf.training.periodic import PeriodicCheckpoint
 
@@ -127,6 +128,42 @@ def test_teacher_sees_enlarged_views(
     assert sizes == [(16, 40)]
     with pytest.raises(UserError, match=r"`teacher\.image_size` must be .*16"):
         override(recipe, ["teacher.image_size=8"])
+
+
+ONE_STEP = ["backbone.name=reactnet_tiny", "backbone.width=1", "batch_size=8", "max_steps=1"]
+
+
+def test_s2bnn_takes_the_head_of_its_teacher(teacher_file: Path, tmp_path: Path) -> None:
+    head = teacher_file.with_name("projector.keras")
+    assert load_backbone(head).output_shape == (None, 8)
+    settings = [*ONE_STEP, "stages=both", "method.hidden_dim=8"]
+    recipe = override(get_recipe("s2bnn_digits"), [*settings, f"teacher.weights={teacher_file}"])
+    with pytest.raises(UserError, match="Received: a teacher without head"):
+        run(recipe, tmp_path / "without")
+    assert not (tmp_path / "without").exists()
+    run(override(recipe, [f"teacher.head={head}"]), tmp_path / "run")
+    assert load_backbone(tmp_path / "run" / "projector.keras").output_shape == (None, 8)
+
+
+def test_small_views_and_a_backbone_for_the_large_ones(tmp_path: Path) -> None:
+    small = ["views.local_views=2", "views.local_size=8", "views.local_policy=digits"]
+    settings = [*ONE_STEP, *small, "stages=both", "method.hidden_dim=8", "method.embedding_dim=8"]
+    recipe = override(get_recipe("byol_digits"), settings)
+    run(recipe, tmp_path)
+    assert load_backbone(tmp_path / "backbone.keras").input_shape == (None, 16, 16, 3)
+    with pytest.raises(UserError, match=r"`views\.local_views` must be 0"):
+        check_recipe(override(get_recipe("barlow_twins_digits"), small))
+
+
+def test_learning_from_labels(tmp_path: Path) -> None:
+    recipe = override(get_recipe("supervised_digits"), [*ONE_STEP, "stages=both"])
+    run(recipe, tmp_path / "run")
+    entry = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert {"cross_entropy", "accuracy"} <= set(entry)
+    unlabelled = dataclasses.replace(load_source("synthetic:32"), labels=None)
+    with pytest.raises(UserError, match="Supervised needs labels"):
+        pretrain(recipe, unlabelled, tmp_path / "unlabelled", stream=io.StringIO())
+    assert not (tmp_path / "unlabelled").exists()
 
 
 def test_enlarged_images_are_bilinear() -> None:
