@@ -16,6 +16,7 @@ import pytest
 
 from burn_tf._checks import UserError
 from burn_tf.compare import Comparison
+from burn_tf.compare.entries import METHODS
 from burn_tf.compare.worker import Job
 from zoo.file_lock import hold_lock
 
@@ -142,6 +143,32 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
     assert rows["teacher"]["probes"]["linear:fast"]["mean"] > 40
     for row in rows.values():
         assert row["title"] in done.stdout
+
+
+@pytest.mark.slow
+def test_every_method_on_digits(tmp_path: Path) -> None:
+    """The whole command over all methods, in one stage on a tiny network."""
+    words = [
+        f"--methods={','.join((*METHODS, 'untrained', 'raw_pixels'))}",
+        "--data=digits",
+        "--images=96",
+        "--backbone=reactnet_tiny",
+        "--width=1",
+        "--stages=one",
+        "--budget=1",
+        "--set=batch_size=32",
+        "--probes=knn:5",
+    ]
+    command = [sys.executable, "-m", "burn_tf", "compare", *words, f"--workdir={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = {row["row"]: row for row in json.loads((tmp_path / "table.json").read_text())["rows"]}
+    assert set(rows) == {*METHODS, "untrained", "raw_pixels", "teacher"}
+    for row in rows.values():
+        assert row["finished"] == 1 and row["failures"] == {}
+        assert 0 <= row["probes"]["knn:5"]["mean"] <= 100
+    page = (tmp_path / "report.html").read_text()
+    assert all(row["title"] in page for row in rows.values())
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
