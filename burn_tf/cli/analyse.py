@@ -61,8 +61,8 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_enum(
         "optimizer",
         "sgd",
-        ["sgd", "lars"],
-        "collapse: sgd, whose steps vanish with the gradients, or lars, whose steps do not",
+        ["sgd", "adam"],
+        "collapse: sgd, whose steps vanish with the gradients, or adam, whose steps do not",
         flag_values=flags,
     )
     absl_flags.DEFINE_multi_string(

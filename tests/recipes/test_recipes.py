@@ -40,9 +40,10 @@ OWN = {
 }
 SMALL = sorted(name for name in COMPARED if name.endswith(("digits", "cifar10")))
 # Whole, as they are; the others on a small network, those on digits in tests/compare.
-RUN_WHOLE = sorted(set(list_recipes()) - COMPARED)
+RUN_WHOLE = ["burn_authors", "msbreg_cifar10"]
 RUN_SMALL = [
     *(name for name in SMALL if name.endswith("cifar10")),
+    *sorted(set(list_recipes()) - COMPARED - set(RUN_WHOLE)),
     "byol_multicrop_imagenet",
     "infomin_imagenet",
     "moco_v2_tuned_imagenet",
