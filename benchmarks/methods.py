@@ -40,9 +40,11 @@ WARMUP = 2
 
 def build(name: str, size: int, width: float) -> tuple[Any, int]:
     """The compiled method, and how many views it learns from."""
+    # isort: off
+    import burn_tf  # first: it selects Keras 2
     import tensorflow as tf
 
-    import burn_tf
+    # isort: on
     from burn_tf import layers, methods
 
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
@@ -128,11 +130,9 @@ def made_up(size: int, batch: int, views: int, labels: bool) -> tuple[Any, ...]:
 
 def worker(name: str, size: int, batch: int, width: float, rounds: int) -> None:
     """Prints seconds of steps and of passes, in turns."""
+    _limit_threads()
     import tensorflow as tf
 
-    import burn_tf  # noqa: F401
-
-    _limit_threads()
     method, count = build(name, size, width)
     data = made_up(size, batch, count, name == "Supervised")
     batches = iter(tf.data.Dataset.from_tensors(data).repeat())
@@ -155,12 +155,12 @@ def worker(name: str, size: int, batch: int, width: float, rounds: int) -> None:
 
 def memory_worker(size: int, batch: int, width: float, target: bool) -> None:
     """Prints the peak memory of three steps of MSBReg with eight views, in MB."""
+    _limit_threads()
     import tensorflow as tf
 
     import burn_tf
     from burn_tf import methods
 
-    _limit_threads()
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
     shape = (size, size, 3)
     backbone = burn_tf.backbones.ReActNetA(shape, include_top=False, pooling="avg", width=width)
@@ -177,8 +177,11 @@ def memory_worker(size: int, batch: int, width: float, target: bool) -> None:
 
 
 def _limit_threads() -> None:
+    # isort: off
+    import burn_tf  # noqa: F401  first: it selects Keras 2
     import tensorflow as tf
 
+    # isort: on
     tf.config.threading.set_intra_op_parallelism_threads(CORES)
     tf.config.threading.set_inter_op_parallelism_threads(CORES)
 

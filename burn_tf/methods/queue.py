@@ -16,9 +16,9 @@ class KeyQueue:
 
     Keys are never read as a whole: TensorFlow copies a variable of which parts were written when it
     is read, 32 MB for 65,536 keys of length 128. `log_sum_exp` walks over blocks of 8,192 keys in
-    place of it and finds its gradient on the way. 256 queries, those keys, value and gradient on
-    two cores: 75 ms and 19 MB, in place of 170 ms and 220 MB for one matrix product (one run,
-    2026-11-21).
+    place of it and finds its gradient on the way. 256 queries, those keys, value, gradient and
+    push on two cores: 60.4 ms and no memory that a process would grow by, in place of 91.1 ms and
+    216 MB for one matrix product (`python benchmarks/key_queue.py`, 2026-11-22, commit a24ff9c).
 
     A Keras model saves `keys` and `position` when they are attributes of its own.
 

@@ -1,4 +1,4 @@
-"""What the small recipes share is BURN's own, but for the number of views and the length."""
+"""Recipes for digits and CIFAR-10 differ in their method alone, so that results can be compared."""
 
 from __future__ import annotations
 
@@ -6,16 +6,30 @@ import dataclasses
 
 import pytest
 
-from burn_tf.recipes import Recipe, get_recipe
-from burn_tf.recipes.small import CIFAR10, DIGITS
+from burn_tf.recipes import get_recipe, list_recipes
+
+SHARED = ("backbone", "optimizer", "batch_size", "stages", "precision", "seed")
+# The float teachers, and what its paper tunes.
+OWN_SETTINGS = ("burn", "msbreg", "moco_v2_tuned")
+COMPARED = [
+    (name, data)
+    for data in ("digits", "cifar10")
+    for name in list_recipes()
+    if name.endswith(f"_{data}") and name.removesuffix(f"_{data}") not in OWN_SETTINGS
+]
 
 
-@pytest.mark.parametrize(("shared", "name"), [(DIGITS, "burn_digits"), (CIFAR10, "burn_cifar10")])
-def test_shared_settings_are_those_of_burn(shared: Recipe, name: str) -> None:
-    burn = get_recipe(name)
-    assert shared.views == dataclasses.replace(burn.views, num_views=2)
-    kept = ("method", "backbone", "optimizer", "batch_size", "stages", "precision", "seed")
-    for field in kept:
-        assert getattr(shared, field) == getattr(burn, field)
-    assert shared.teacher is None
-    assert 1 <= shared.epochs <= burn.epochs
+def test_ten_methods_and_more_are_compared_on_each() -> None:
+    for data in ("digits", "cifar10"):
+        assert sum(found == data for _, found in COMPARED) > 10
+
+
+@pytest.mark.parametrize(("name", "data"), COMPARED)
+def test_all_but_the_method_is_burns(name: str, data: str) -> None:
+    recipe, burn = get_recipe(name), get_recipe(f"burn_{data}")
+    for field in SHARED:
+        assert getattr(recipe, field) == getattr(burn, field), field
+    views = dataclasses.replace(recipe.views, num_views=burn.views.num_views)
+    assert views == burn.views
+    assert type(recipe.method) is not type(burn.method)
+    assert 1 <= recipe.epochs <= burn.epochs
