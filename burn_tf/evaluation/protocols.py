@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from burn_tf._checks import check_choice
+import tensorflow as tf
+
+from burn_tf._checks import UserError, check_choice
 from burn_tf.evaluation.fast_linear import FastLinearProbe
+from burn_tf.evaluation.features import EvaluationData
+from burn_tf.evaluation.frozen import FrozenFeatures
 from burn_tf.evaluation.knn import KNNProbe
 from burn_tf.evaluation.linear import LinearProbe
+from burn_tf.evaluation.results import Result
 from burn_tf.evaluation.semi_supervised import SemiSupervised
+from burn_tf.evaluation.splits import FeatureSplits, split_features
 
-Protocol = LinearProbe | FastLinearProbe | KNNProbe | SemiSupervised
+# A probe of frozen features, or what trains the network itself.
+Protocol = FrozenFeatures | SemiSupervised
 
 
 def _burn() -> LinearProbe:
@@ -65,3 +72,61 @@ def get_protocol(name: str) -> Protocol:
     """
     check_choice("protocol", name, PROTOCOLS)
     return PROTOCOLS[name]()
+
+
+def check_protocols(names: Sequence[str]) -> list[Protocol]:
+    """New probes of several names.
+
+    Raises:
+        UserError: no name, an unknown one, or one twice.
+    """
+    protocols = [get_protocol(name) for name in names]
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"`protocol` must be one or more names, each once. Received: {list(names)}")
+    return protocols
+
+
+def run_protocols(
+    names: Sequence[str],
+    backbone: Callable[..., tf.Tensor],
+    data: EvaluationData,
+    splits: FeatureSplits | None = None,
+) -> list[Result]:
+    """Several protocols on one backbone, whose features are extracted once.
+
+    Args:
+        names: of `PROTOCOLS`, each once.
+        backbone: images [B, H, W, C] -> features [B, D]; its weights are read, not changed.
+        data: the splits.
+        splits: features of just this backbone and data, where they are there already.
+
+    Returns:
+        A result per name, in order: what each protocol's own `run` gives.
+
+    Raises:
+        UserError: no name, an unknown one, or one twice; and before any feature is computed, data
+            that one of the protocols refuses.
+
+    Example:
+        >>> from burn_tf.data import load_source
+        >>> from burn_tf.evaluation import EvaluationData, raw_pixels, run_protocols
+        >>> digits = [load_source("digits", split=split) for split in ("train", "test")]
+        >>> data = EvaluationData(*digits, image_size=8)
+        >>> [result.protocol for result in run_protocols(["knn:5", "knn:20"], raw_pixels, data)]
+        ['knn:5', 'knn:20']
+
+    Source: none.
+    Departs from source: none.
+    """
+    protocols = check_protocols(names)
+    frozen = [protocol for protocol in protocols if isinstance(protocol, FrozenFeatures)]
+    for protocol in frozen:
+        protocol.check(data)
+    if frozen and splits is None:
+        splits = split_features(backbone, data)
+    return [
+        protocol.result(backbone, data, splits)
+        if isinstance(protocol, FrozenFeatures) and splits is not None
+        else protocol.run(backbone, data)
+        for protocol in protocols
+    ]
