@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from burn_tf._checks import UserError, check_choice
+from burn_tf.evaluation.embedding import EmbeddingProbe
 from burn_tf.evaluation.fast_linear import FastLinearProbe
 from burn_tf.evaluation.features import EvaluationData
 from burn_tf.evaluation.frozen import FrozenFeatures
@@ -15,9 +17,11 @@ from burn_tf.evaluation.linear import LinearProbe
 from burn_tf.evaluation.results import Result
 from burn_tf.evaluation.semi_supervised import SemiSupervised
 from burn_tf.evaluation.splits import FeatureSplits, split_features
+from burn_tf.evaluation.svm import SHOTS, SVMProbe
+from burn_tf.evaluation.transfer import SCENES, TRANSFER_SETS, Transfer
 
 # A probe of frozen features, or what trains the network itself.
-Protocol = FrozenFeatures | SemiSupervised
+Protocol = FrozenFeatures | SemiSupervised | SVMProbe | EmbeddingProbe
 
 
 def _burn() -> LinearProbe:
@@ -25,13 +29,7 @@ def _burn() -> LinearProbe:
 
 
 def _burn_scene() -> LinearProbe:
-    return LinearProbe(
-        "linear:burn-scene",
-        learning_rate=0.01,
-        epochs=28,
-        decay_epochs=(7, 14, 21),
-        weight_decay=1e-5,
-    )
+    return LinearProbe("linear:burn-scene", **SCENES)
 
 
 def _msbreg() -> LinearProbe:
@@ -48,6 +46,11 @@ PROTOCOLS: dict[str, Callable[[], Protocol]] = {
     "knn:200": lambda: KNNProbe(200),
     "semi:1pct": lambda: SemiSupervised("semi:1pct", 0.01),
     "semi:10pct": lambda: SemiSupervised("semi:10pct", 0.1),
+    "semi:list": lambda: SemiSupervised("semi:list", 1.0),
+    "svm:voc07": SVMProbe,
+    "svm:voc07-fewshot": lambda: SVMProbe("svm:voc07-fewshot", SHOTS),
+    **{f"transfer:{name}": functools.partial(Transfer, name) for name in TRANSFER_SETS},
+    "embedding": EmbeddingProbe,
 }
 
 
@@ -57,7 +60,9 @@ def get_protocol(name: str) -> Protocol:
     Args:
         name: One of `PROTOCOLS`: `linear:burn` (objects), `linear:burn-scene`, `linear:msbreg`,
             `linear:fast` (ours, closed form), `knn:5`, `knn:20`, `knn:200`, `semi:1pct`,
-            `semi:10pct`.
+            `semi:10pct`, `semi:list` (the train split is the labelled part, such as
+            images:1percent.txt:FOLDER), `svm:voc07`, `svm:voc07-fewshot`, `transfer:NAME`,
+            `embedding`.
 
     Raises:
         UserError: unknown name; the message shows the nearest one.
