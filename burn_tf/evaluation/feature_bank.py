@@ -162,12 +162,15 @@ def _rounded(batches: Iterator[np.ndarray], dtype: np.dtype) -> Iterator[np.ndar
     for rows in batches:
         with np.errstate(over="ignore"):
             kept = rows.astype(dtype)
-        if dtype.itemsize == 2:
-            error = np.linalg.norm(rows - kept.astype(np.float32), axis=1)
-            right = error <= _HALF_ERROR * np.linalg.norm(rows, axis=1)
-            if not (right.all() and np.isfinite(kept).all()):
+            if dtype.itemsize == 2 and not _holds(kept, rows):
                 raise _NotHalf
         yield kept
+
+
+def _holds(half: np.ndarray, rows: np.ndarray) -> bool:
+    error = np.linalg.norm(rows - half.astype(np.float32), axis=1)
+    right = error <= _HALF_ERROR * np.linalg.norm(rows, axis=1)
+    return bool(right.all() and np.isfinite(half).all())
 
 
 def _shown(batches: Iterator[np.ndarray], source: Source) -> Iterator[np.ndarray]:

@@ -40,9 +40,9 @@ def architecture_sha256(backbone: Callable[..., tf.Tensor]) -> str | None:
     Keras numbers layers through a process (`dense`, `dense_1`), so that names say nothing.
 
     Returns:
-        The digest, or None for what has no config that can be written down.
+        The digest, or None for what has no config that says what it computes.
     """
-    if not isinstance(backbone, tf.keras.Model):
+    if not isinstance(backbone, tf.keras.Model) or not _says_what_it_computes(backbone):
         return None
     try:
         # Keras' own JSON turns arrays, types and shapes into what can be compared.
@@ -81,6 +81,16 @@ def feature_layer(backbone: Callable[..., tf.Tensor]) -> str:
 def backbone_name(backbone: Callable[..., tf.Tensor]) -> str:
     """What a result calls a network."""
     return str(getattr(backbone, "name", getattr(backbone, "__name__", "callable")))
+
+
+def _says_what_it_computes(model: tf.keras.Model) -> bool:
+    """False with code of its own inside: a Lambda layer, or a subclass without a config."""
+    parts = [model, *model.submodules]
+    return not any(
+        isinstance(part, tf.keras.layers.Lambda)
+        or getattr(type(part), "get_config", None) is tf.keras.Model.get_config
+        for part in parts
+    )
 
 
 def _nameless(node: Any) -> Any:
