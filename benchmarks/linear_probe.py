@@ -25,10 +25,10 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # isort: off
-from burn_tf.evaluation import LinearProbe  # noqa: E402
+from burn_tf.evaluation import LinearProbe
 
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import numpy as np
+import tensorflow as tf
 
 BATCH = 256
 
@@ -81,9 +81,7 @@ def products(features: np.ndarray, classes: int, count: int) -> Callable[[], flo
 def measure(flags: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The JSON record: best of some rounds in which the sides take turns."""
     generator = np.random.default_rng(0)
-    file = np.lib.format.open_memmap(
-        folder / "bank.npy", "w+", np.float16, (flags.rows, flags.dim)
-    )
+    file = np.lib.format.open_memmap(folder / "bank.npy", "w+", np.float16, (flags.rows, flags.dim))
     file[:] = generator.standard_normal((flags.rows, flags.dim), np.float32)
     file.flush()
     features = np.load(folder / "bank.npy", mmap_mode="r")

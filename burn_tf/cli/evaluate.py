@@ -28,7 +28,9 @@ def register(flags: absl_flags.FlagValues) -> None:
         "protocol",
         None,
         "one or more, with commas: linear:burn, linear:burn-scene, linear:msbreg, linear:fast, "
-        "knn:5, knn:20, knn:200, semi:1pct, semi:10pct",
+        "knn:5, knn:20, knn:200, semi:1pct, semi:10pct, semi:list, svm:voc07, svm:voc07-fewshot, "
+        "embedding, and transfer:NAME with NAME cifar10, cifar100, cub200, birdsnap, places205 or "
+        "inat18",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(

@@ -94,9 +94,7 @@ def read_bank(path: str | os.PathLike[str], key: str, rows: int) -> np.ndarray:
     return array
 
 
-def _record(
-    key: str, shape: tuple[int, ...], dtype: np.dtype[Any], tail: np.ndarray
-) -> bytes:
+def _record(key: str, shape: tuple[int, ...], dtype: np.dtype[Any], tail: np.ndarray) -> bytes:
     digest = hashlib.sha256(np.ascontiguousarray(tail).tobytes()).hexdigest()
     facts = {"key": key, "shape": list(shape), "dtype": dtype.str, "tail_sha256": digest}
     return json.dumps(facts, sort_keys=True).encode()

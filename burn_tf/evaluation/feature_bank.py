@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +40,9 @@ class _NotHalf(Exception):
     """These features lose too much in float16."""
 
 
-def features(backbone: Callable[..., tf.Tensor], source: Source, data: EvaluationData) -> FeatureBank:
+def features(
+    backbone: Callable[..., tf.Tensor], source: Source, data: EvaluationData
+) -> FeatureBank:
     """Features of every image of a source, with the backbone in inference mode.
 
     Up to 2^27 values are float32. Larger banks are float16, as 1.28 million x 1,024 then take

@@ -57,6 +57,4 @@ class FrozenFeatures(abc.ABC):
     ) -> Result:
         """The record of features that were extracted before from this backbone and data."""
         found = self.measure(splits)
-        return Result(
-            self.name, found.metrics, provenance(backbone, data, splits, found.settings)
-        )
+        return Result(self.name, found.metrics, provenance(backbone, data, splits, found.settings))

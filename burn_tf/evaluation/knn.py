@@ -92,7 +92,7 @@ def _slices(length: int, size: int) -> Iterator[slice]:
 
 
 def _merge(best: np.ndarray, similarity: np.ndarray, first_index: int) -> None:
-    """Let a block of similarities [Q, N] into the keys of the best [Q, M] (in place, least first)."""
+    """Let a block of similarities [Q, N] into the best keys [Q, M], in place and least first."""
     width = best.shape[1]
     passing = np.flatnonzero(similarity > _similarity(best[:, 0])[:, None])
     if len(passing) == 0:

@@ -45,9 +45,7 @@ class _SoftmaxClassifier(tf.Module):
         gradients = tf.matmul(rows, error, transpose_a=True), tf.reduce_sum(error, axis=0)
         places = (self.weights, self.weights_velocity), (self.bias, self.bias_velocity)
         for gradient, (variable, velocity) in zip(gradients, places, strict=True):
-            sgd_step(
-                variable, velocity, gradient, rate, self.sgd.momentum, self.sgd.weight_decay
-            )
+            sgd_step(variable, velocity, gradient, rate, self.sgd.momentum, self.sgd.weight_decay)
         return tf.reduce_mean(losses)
 
     @tf.function(

@@ -177,7 +177,9 @@ def test_progress_is_shown_where_it_is_wanted(
 
 def test_no_labels_are_minus_one(make_source: Callable[..., Source]) -> None:
     source = make_source(np.zeros((3, 8, 8, 3), np.uint8), None)
-    assert features(raw_pixels, source, EvaluationData(source, source, 8)).labels.tolist() == [-1] * 3
+    assert (
+        features(raw_pixels, source, EvaluationData(source, source, 8)).labels.tolist() == [-1] * 3
+    )
 
 
 def test_a_folder_that_cannot_be_one(source: Source, tmp_path: Path, passes: list[int]) -> None:

@@ -60,7 +60,9 @@ def test_which_layer_is_the_output_matters() -> None:
     model = branches()
     parts = [tf.keras.Model(model.input, model.get_layer(name).output) for name in "ab"]
     assert architecture_sha256(parts[0]) != architecture_sha256(parts[1])
-    whole = [tf.keras.Model(model.input, [model.get_layer(n).output for n in o]) for o in ("ab", "ba")]
+    whole = [
+        tf.keras.Model(model.input, [model.get_layer(n).output for n in o]) for o in ("ab", "ba")
+    ]
     assert architecture_sha256(whole[0]) != architecture_sha256(whole[1])
 
 
