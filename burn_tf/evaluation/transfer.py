@@ -16,6 +16,9 @@ SCENES: dict[str, Any] = {
     "decay_epochs": (7, 14, 21),
     "weight_decay": 1e-5,
 }
+_CIFAR10 = frozenset(
+    ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +29,19 @@ class TransferSet:
         classes: how many it has.
         source: what to give as `--data`, and where it comes from.
         constants: of the probe, where they are not `linear:burn`'s.
+        names: of its classes, where their number alone says little; empty: any.
     """
 
     classes: int
     source: str
     constants: dict[str, Any] = dataclasses.field(default_factory=dict)
+    names: frozenset[str] = frozenset()
 
 
 TRANSFER_SETS = {
-    "cifar10": TransferSet(10, "tfds:cifar10 (3.0.2), or folders train/CLASS and test/CLASS"),
+    "cifar10": TransferSet(
+        10, "tfds:cifar10 (3.0.2), or folders train/CLASS and test/CLASS", names=_CIFAR10
+    ),
     "cifar100": TransferSet(100, "tfds:cifar100 (3.0.2), or folders train/CLASS and test/CLASS"),
     "cub200": TransferSet(200, "tfds:caltech_birds2011 (0.2.0), or cub:CUB_200_2011 as unpacked"),
     "birdsnap": TransferSet(500, "no TFDS builder: folders train/CLASS and test/CLASS"),
@@ -48,7 +55,7 @@ TRANSFER_SETS = {
 class Transfer(LinearProbe):
     """`linear:burn` on one of the sets that the papers transfer to, and on no other.
 
-    It refuses a source whose number of classes is not the set's, so that a figure under the set's
+    It refuses a source whose number of classes (of CIFAR-10: their names) is not the set's, so that a figure under the set's
     name is of that set. For your own images take `linear:burn`: it is the same probe.
 
     Args:
@@ -75,10 +82,10 @@ class Transfer(LinearProbe):
         super().__init__(f"transfer:{dataset}", **self.set.constants, seed=seed)
 
     def check(self, data: EvaluationData) -> None:
-        """As `LinearProbe`, and the number of classes must be the set's.
+        """As `LinearProbe`, and the classes must be the set's, as far as the source tells.
 
         Raises:
-            UserError: it is another one.
+            UserError: they are others.
         """
         super().check(data)
         names, labels = data.train.class_names, data.train.labels
@@ -88,4 +95,9 @@ class Transfer(LinearProbe):
             raise UserError(
                 f"`{self.name}` needs the set with {self.set.classes} classes, {self.set.source}; "
                 f"for other images take 'linear:burn'. Received: {data.train.name!r} with {found}"
+            )
+        if self.set.names and names is not None and set(names) != self.set.names:
+            raise UserError(
+                f"`{self.name}` needs the classes {', '.join(sorted(self.set.names))}; "
+                f"for other images take 'linear:burn'. Received: {data.train.name!r} with {names}"
             )

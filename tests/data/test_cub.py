@@ -14,7 +14,7 @@ NAMES = ("001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Albatr
 def folder(tmp_path):
     """Six images of three classes; every second one is to train on."""
     root = tmp_path / "CUB_200_2011"
-    lines = {"images": [], "image_class_labels": [], "train_test_split": []}
+    lines: dict[str, list[str]] = {"images": [], "image_class_labels": [], "train_test_split": []}
     for number in range(1, 7):
         label = (number - 1) // 2
         place = root / "images" / NAMES[label]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from burn_tf._checks import UserError
+from burn_tf.data import load_source
 from burn_tf.evaluation import (
     TRANSFER_SETS,
     EvaluationData,
@@ -46,9 +47,9 @@ def test_constants_are_those_of_the_linear_probe(name):
 @pytest.mark.parametrize("named", [True, False])
 def test_another_number_of_classes_is_refused(golden, named):
     names = tuple("abcd") if named else None
-    data = EvaluationData(
-        *(dataclasses.replace(side, class_names=names) for side in (golden.train, golden.test)), 8
-    )
+    train = dataclasses.replace(golden.train, class_names=names)
+    test = dataclasses.replace(golden.test, class_names=names)
+    data = EvaluationData(train, test, 8)
     message = r"`transfer:cub200` needs .* 200 classes.*cub:CUB_200_2011.*linear:burn.* with 4"
     with pytest.raises(UserError, match=message):
         Transfer("cub200").run(lambda images: pytest.fail("features were computed"), data)
@@ -69,6 +70,12 @@ def test_the_right_set_gives_the_linear_probes_figure(make_source):
     scores = LinearProbe(epochs=3).fit_scores(features, marks, features, 10)
     top1 = 100.0 * np.mean(scores.argmax(axis=1) == labels)
     assert result.protocol == "transfer:cifar10" and result.metrics["top1"] == pytest.approx(top1)
+
+
+def test_ten_classes_of_another_set_are_refused():
+    digits = load_source("digits", split="test")
+    with pytest.raises(UserError, match=r"needs the classes airplane, .* Received: 'digits'"):
+        Transfer("cifar10").run(raw_pixels, EvaluationData(digits, digits, 8))
 
 
 def test_a_typo_shows_the_nearest_name():
