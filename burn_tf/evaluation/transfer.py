@@ -55,8 +55,9 @@ TRANSFER_SETS = {
 class Transfer(LinearProbe):
     """`linear:burn` on one of the sets that the papers transfer to, and on no other.
 
-    It refuses a source whose number of classes (of CIFAR-10: their names) is not the set's, so that a figure under the set's
-    name is of that set. For your own images take `linear:burn`: it is the same probe.
+    It refuses a source whose number of classes (of CIFAR-10: whose names) is not the set's, so that
+    a figure under the set's name is of that set. For your own images take `linear:burn`: it is the
+    same probe.
 
     Args:
         dataset: cifar10, cifar100, cub200, birdsnap, places205 or inat18.
