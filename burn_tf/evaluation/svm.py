@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,13 +12,10 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError, check_integer, check_range
 from burn_tf.evaluation import feature_bank
-from burn_tf.evaluation.average_precision import (
-    Points,
-    average_precision,
-    mean_average_precision,
-)
+from burn_tf.evaluation.average_precision import Points, mean_average_precision
 from burn_tf.evaluation.features import EvaluationData
 from burn_tf.evaluation.frozen import Measured
+from burn_tf.evaluation.liblinear import Machines, scores_of
 from burn_tf.evaluation.metrics import classification_metrics
 from burn_tf.evaluation.results import Result
 from burn_tf.evaluation.spatial_features import grid_features
@@ -28,87 +24,8 @@ from burn_tf.evaluation.statistics import summarise
 
 COSTS = (0.01, 0.1, *(0.5**power for power in range(4, 20)))
 SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
-_POSITIVE_WEIGHT = 2.0
-_TOLERANCE = 1e-4
 _SMALLEST_LENGTH = 1e-5
 _MEANS: tuple[tuple[str, Points], ...] = (("map11", "eleven"), ("map", "all"))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Machines:
-    """LIBLINEAR with one set of constants; counts fits that stopped before they converged."""
-
-    costs: tuple[float, ...]
-    folds: int
-    max_iterations: int
-    seed: int
-    unfinished: list[float] = dataclasses.field(default_factory=list)
-
-    def fit(self, rows: np.ndarray, positive: np.ndarray, cost: float) -> np.ndarray:
-        """Weights float64 [D + 1], the last one the intercept."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.svm import LinearSVC
-
-        machine = LinearSVC(
-            C=cost,
-            class_weight={True: _POSITIVE_WEIGHT, False: 1.0},
-            loss="squared_hinge",
-            dual=True,
-            tol=_TOLERANCE,
-            max_iter=self.max_iterations,
-            random_state=self.seed,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            machine.fit(rows, positive)
-        if np.max(machine.n_iter_) >= self.max_iterations:
-            self.unfinished.append(cost)
-        return np.append(machine.coef_[0], machine.intercept_[0])
-
-    def choose(self, rows: np.ndarray, positive: np.ndarray) -> float:
-        """The cost of the best mean average precision over the folds; of equals the smallest."""
-        from sklearn.model_selection import StratifiedKFold
-
-        folds = min(self.folds, int(positive.sum()), int((~positive).sum()))
-        if folds < 2 or len(self.costs) == 1:
-            return self.costs[0]
-        parts = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
-        found = np.zeros(len(self.costs))
-        for fitted, held_out in parts.split(rows, positive):
-            kept, marks = rows[fitted], positive[fitted]
-            for i, cost in enumerate(self.costs):
-                weights = self.fit(kept, marks, cost)
-                scores = _scores(rows[held_out], weights)
-                found[i] += average_precision(scores, positive[held_out].astype(int)) or 0.0
-        best = np.flatnonzero(found >= found.max() - 1e-12)
-        return min(self.costs[i] for i in best)
-
-    def trained(self, rows: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, float]:
-        """Weights for `rows` [N, D] and the chosen cost."""
-        inner, outer = _in_their_span(rows)
-        cost = self.choose(inner, positive)
-        weights = self.fit(inner, positive, cost)
-        if outer is not None:
-            weights = np.append(outer @ weights[:-1], weights[-1])
-        return weights, cost
-
-
-def _scores(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    return np.asarray(rows @ weights[:-1] + weights[-1])
-
-
-def _in_their_span(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Fewer rows than columns: the rows in an orthonormal basis of their span, and that basis.
-
-    The weights lie in the span, so the machine is the same, and 20 rows of 4,096 values cost as
-    much as 20 of 20.
-    """
-    if len(rows) >= rows.shape[1]:
-        return rows, None
-    values, vectors = np.linalg.eigh(rows @ rows.T)
-    kept = values > 1e-12 * max(values[-1], 1e-300)
-    roots = np.sqrt(values[kept])
-    return vectors[:, kept] * roots, rows.T @ (vectors[:, kept] / roots)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,7 +191,7 @@ class SVMProbe:
         shots = self._feasible(targets, classes)
         problem = _Problem(_unit(features), targets, _unit(queries), query_targets, classes)
         names = list(class_names or map(str, range(targets.shape[1])))
-        machines = _Machines(self.costs, self.folds, self.max_iterations, self.seed)
+        machines = Machines(self.costs, self.folds, self.max_iterations, self.seed)
         left_out = [names[i] for i in range(targets.shape[1]) if i not in classes]
         if self.shots:
             metrics, facts = self._few(machines, problem, shots)
@@ -286,7 +203,7 @@ class SVMProbe:
 
     def _all(
         self,
-        machines: _Machines,
+        machines: Machines,
         problem: _Problem,
         names: list[str],
         labels: np.ndarray | None,
@@ -302,7 +219,7 @@ class SVMProbe:
         return metrics, {"classes": rows, "shots_found": []}
 
     def _few(
-        self, machines: _Machines, problem: _Problem, shots: Sequence[int]
+        self, machines: Machines, problem: _Problem, shots: Sequence[int]
     ) -> tuple[dict[str, float], dict[str, Any]]:
         metrics: dict[str, float] = {}
         rows = []
@@ -315,7 +232,7 @@ class SVMProbe:
             print(f"{self.name}: k = {k}: {shown} %", file=sys.stderr, flush=True)
         return metrics, {"classes": [], "shots_found": rows}
 
-    def _draw(self, machines: _Machines, problem: _Problem, k: int, draw: int) -> dict[str, float]:
+    def _draw(self, machines: Machines, problem: _Problem, k: int, draw: int) -> dict[str, float]:
         generator = np.random.default_rng((self.seed, k, draw))
 
         def drawn(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -331,7 +248,7 @@ class SVMProbe:
 
     def _fitted(
         self,
-        machines: _Machines,
+        machines: Machines,
         problem: _Problem,
         images_of: Callable[[int], tuple[np.ndarray, np.ndarray]],
     ) -> tuple[np.ndarray, list[float]]:
@@ -343,7 +260,7 @@ class SVMProbe:
             chosen = np.concatenate([positive, negative])
             marks = np.arange(len(chosen)) < len(positive)
             weights, cost = machines.trained(problem.rows[chosen], marks)
-            scores[:, number] = _scores(problem.test_rows, weights)
+            scores[:, number] = scores_of(problem.test_rows, weights)
             costs.append(cost)
         return scores, costs
 

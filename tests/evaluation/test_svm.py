@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.evaluation import EvaluationData, SVMProbe, raw_pixels, summarise
-from burn_tf.evaluation.svm import COSTS, _in_their_span, _Machines
+from burn_tf.evaluation.liblinear import Machines
 
 FEW_COSTS = (1.0, 0.1)
 
@@ -46,59 +46,6 @@ def test_several_classes_per_image():
         np.random.default_rng(5).normal(size=features.shape), targets, queries, query_targets
     )
     assert chance.metrics["map"] < 65.0
-
-
-def test_it_is_liblinear_with_the_benchmarks_constants():
-    from sklearn.svm import LinearSVC
-
-    features, targets = made(60)
-    rows = features / np.linalg.norm(features, axis=1, keepdims=True)
-    marks = targets[:, 0] == 1
-    wanted = LinearSVC(
-        C=0.1, class_weight={True: 2, False: 1}, dual=True, max_iter=2000, random_state=0
-    )
-    wanted.fit(rows, marks)
-    found = _Machines((0.1,), 3, 2000, 0).fit(rows, marks, 0.1)
-    np.testing.assert_allclose(found, [*wanted.coef_[0], wanted.intercept_[0]], rtol=1e-6)
-    assert len(COSTS) == 18 and min(COSTS) == 2.0**-19
-
-
-def test_fewer_images_than_features_give_the_same_machine_faster():
-    features, targets = made(20, dim=50)
-    machines, marks = _Machines((0.5,), 3, 5000, 0), targets[:, 0] == 1
-    rows, basis = _in_their_span(features)
-    assert rows.shape[1] <= 20 and basis.shape[0] == 50
-    np.testing.assert_allclose(rows @ rows.T, features @ features.T, atol=1e-9)
-    weights, _ = machines.trained(features, marks)
-    np.testing.assert_allclose(weights, machines.fit(features, marks, 0.5), atol=1e-3)
-
-
-def test_the_cost_is_that_of_the_best_folds():
-    from sklearn.model_selection import StratifiedKFold, cross_val_score
-    from sklearn.svm import LinearSVC
-
-    # Few images and many features of noise, where it matters how much is believed.
-    generator = np.random.default_rng(2)
-    marks = np.arange(90) % 3 == 0
-    rows = generator.normal(size=(90, 30)) + 0.25 * marks[:, None]
-    costs = (1e-3, 1.0, 1e-2)
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    found = []
-    for cost in costs:
-        machine = LinearSVC(C=cost, class_weight={True: 2, False: 1}, dual=True, random_state=0)
-        score = cross_val_score(machine, rows, marks, cv=folds, scoring="average_precision")
-        found.append(score.mean())
-    best = costs[int(np.argmax(found))]
-    assert len(set(found)) == 3
-    assert _Machines(costs, 3, 1000, 0).choose(rows, marks) == best
-    # Costs of the same precision: the smallest.
-    clear = np.where(marks, 1.0, -1.0)[:, None]
-    assert _Machines((1.0, 0.1), 3, 1000, 0).choose(clear, marks) == 0.1
-
-
-def test_one_positive_image_takes_the_first_cost():
-    marks = np.arange(5) == 0
-    assert _Machines((0.5, 0.1), 3, 1000, 0).choose(np.eye(5), marks) == 0.5
 
 
 def test_difficult_images_take_no_part():
@@ -165,7 +112,7 @@ def test_a_draw_has_k_positives_and_their_share_of_negatives(monkeypatch):
         assert len(np.unique(rows, axis=0)) == len(rows)
         return np.zeros(rows.shape[1] + 1), 1.0
 
-    monkeypatch.setattr(_Machines, "trained", trained)
+    monkeypatch.setattr(Machines, "trained", trained)
     few(shots=(4,), draws=2).measure_targets(features, targets, features, targets)
     assert seen == [(4, 8)] * 6
 
