@@ -53,7 +53,7 @@ def shots(record: Record, metric: str = HEADLINE) -> list[tuple[int, Spread]]:
     """Returns (images per class, spread) of `provenance["shots"]`, ascending; empty without."""
     entries = record.provenance.get("shots")
     rows = [e for e in entries if isinstance(e, Mapping)] if isinstance(entries, list) else []
-    found = [(row.get("k"), Spread.from_record(row.get(metric))) for row in rows]
+    found = [(row["k"], Spread.from_record(row.get(metric))) for row in rows if "k" in row]
     return sorted((int(k), s) for k, s in found if is_number(k) and s is not None)
 
 

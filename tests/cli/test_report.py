@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_neighbours_are_those_of_the_features(
     from burn_tf.cli.pictures import load_pixels
     from burn_tf.report import neighbours as module
 
-    seen = {}
+    seen: dict[str, Any] = {}
     original = module.neighbour_section
 
     def remember(indices: np.ndarray, similarities: np.ndarray, **options: object) -> object:

@@ -44,9 +44,10 @@ def test_a_box_that_covers_the_picture_frames_it() -> None:
     [(12, 2, 20, 5), (-9, -9, 0, 0), (5, 5, 5, 9), (5, 9, 8, 9), (8, 2, 3, 6)],
     ids=["right of it", "left above", "no width", "no height", "turned"],
 )
-def test_boxes_without_a_pixel_are_left_out(edges: tuple[float, ...]) -> None:
+def test_boxes_without_a_pixel_are_left_out(edges: tuple[float, float, float, float]) -> None:
     black = np.zeros((12, 12, 3), np.uint8)
-    assert not draw_boxes(black, [Box(*edges, name="ghost", score=0.5)]).any()
+    left, top, right, bottom = edges
+    assert not draw_boxes(black, [Box(left, top, right, bottom, "ghost", 0.5)]).any()
 
 
 def test_a_part_of_a_pixel_is_a_box() -> None:
