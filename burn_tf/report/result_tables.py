@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from burn_tf.report.charts import Chart, bar_chart
@@ -33,15 +33,28 @@ _METRICS = {
 }
 _HEADLINES = ("top1", "map11", "map", "ap")
 _FLAGS = ("collapsed",)
-_LAST = ("protocol", "data", "figures")
 
 
 def metric_name(metric: str) -> str:
     """Returns a metric's name for people, with its unit."""
-    few, _, k = metric.partition("_k")
-    if few == HEADLINE and k.isdecimal():
-        return f"{_METRICS[few]}, k = {k}"
+    k = _shots_of(metric)
+    if k is not None:
+        return f"mAP %, k = {k}"
     return _METRICS.get(metric, metric.replace("_", " "))
+
+
+def _shots_of(metric: str) -> int | None:
+    """Images per class of a metric over few of them."""
+    few, _, k = metric.partition("_k")
+    return int(k) if few == HEADLINE and k.isdecimal() else None
+
+
+def _rank(metric: str) -> tuple[int, int]:
+    """Where a metric's column stands: the usual ones, few images before many, then others."""
+    if metric in _METRICS:
+        return 0, list(_METRICS).index(metric)
+    k = _shots_of(metric)
+    return (2, 0) if k is None else (1, k)
 
 
 def result_sections(records: Sequence[Record]) -> list[Section]:
@@ -61,7 +74,9 @@ def result_sections(records: Sequence[Record]) -> list[Section]:
 def _section(task: str, records: Sequence[Record]) -> Section:
     quoted = [row for row in _quoted(records) if row.metrics]
     rows = [_our_row(record) for record in records] + [_their_row(row) for row in quoted]
-    table = Table(_same_columns(rows), quoted=range(len(records), len(rows)))
+    shown = {m for record in records for m in record.metrics}
+    shown |= {m for row in quoted for m in row.metrics}
+    table = Table(_same_columns(rows, shown), quoted=range(len(records), len(rows)))
     few_shots = few_shot_chart(records)
     charts = [*_bars(task, records), *([few_shots] if few_shots else [])]
     inner = [inner for record in records for inner in _inner_tables(record)]
@@ -94,10 +109,12 @@ def _their_row(row: Reported) -> dict[str, Any]:
     return {**names, **figures, "figures": row.mark}
 
 
-def _same_columns(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _same_columns(
+    rows: Sequence[Mapping[str, Any]], metrics: Collection[str]
+) -> list[dict[str, Any]]:
     """The rows with the figures right behind the name, where a phone shows them at once."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    columns.sort(key=lambda name: _LAST.index(name) + 1 if name in _LAST else 0)
+    names = [metric_name(metric) for metric in sorted(metrics, key=lambda m: (_rank(m), m))]
+    columns = ["model", *names, "protocol", "data", "figures"]
     return [{column: row.get(column) for column in columns} for row in rows]
 
 
@@ -147,11 +164,12 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def reported_section() -> Section:
     """Builds the section of all that the authors report, folded, each table marked as theirs."""
-    tables = {
-        f"{title} ({MARK})": [
-            Table(_same_columns([_their_row(row) for row in rows]), quoted=range(len(rows)))
-        ]
-        for title, rows in REPORTED.items()
-    }
+    tables = {f"{title} ({MARK})": [_their_table(rows)] for title, rows in REPORTED.items()}
     note = "None of these figures was measured here; the networks are pretrained on ImageNet."
     return Section("What the authors report", folded=tables, notes=[note])
+
+
+def _their_table(rows: Sequence[Reported]) -> Table:
+    metrics = {metric for row in rows for metric in row.metrics}
+    shown = _same_columns([_their_row(row) for row in rows], metrics)
+    return Table(shown, quoted=range(len(rows)))
