@@ -74,16 +74,22 @@ def features(
     Source: none.
     Departs from source: none.
     """
-    key = None if data.cache is None else feature_key(backbone, _input_facts(source, data))
-    if key is None or data.cache is None:
-        found = _in_precision(lambda half: _in_memory(backbone, source, data, half))
-    else:
-        path = Path(data.cache).expanduser() / f"{key}.npy"
-        found = _kept(path, key, source.num_images)
-        if found is None:
-            found = _in_precision(lambda half: _to_file(path, key, backbone, source, data, half))
+    found = _extracted(backbone, source, data)
     labels = np.full(source.num_images, -1, np.int64) if source.labels is None else source.labels
     return FeatureBank(found, np.asarray(labels))
+
+
+def _extracted(
+    backbone: Callable[..., tf.Tensor], source: Source, data: EvaluationData
+) -> np.ndarray:
+    key = None if data.cache is None else feature_key(backbone, _input_facts(source, data))
+    if key is None or data.cache is None:
+        return _in_precision(lambda half: _in_memory(backbone, source, data, half))
+    path = Path(data.cache).expanduser() / f"{key}.npy"
+    kept = _kept(path, key, source.num_images)
+    if kept is not None:
+        return kept
+    return _in_precision(lambda half: _to_file(path, key, backbone, source, data, half))
 
 
 def _input_facts(source: Source, data: EvaluationData) -> dict[str, object]:

@@ -77,9 +77,12 @@ def test_only_crowded_queries_are_compared_in_float64(monkeypatch):
     bank[200:] = 1.0
     seen = []
     whole = KNNProbe._by_float64
-    monkeypatch.setattr(
-        KNNProbe, "_by_float64", lambda *args: seen.append(len(args[2])) or whole(*args)
-    )
+
+    def counted(probe, bank, queries):
+        seen.append(len(queries))
+        return whole(probe, bank, queries)
+
+    monkeypatch.setattr(KNNProbe, "_by_float64", counted)
     # The first query's neighbours are among 300 equal rows, the others' are not.
     queries = np.concatenate([np.ones((1, 16)), bank[:9]])
     indices, _ = KNNProbe(3).neighbours(bank, queries)

@@ -43,8 +43,11 @@ def test_ranks_in_parts_are_the_whole(monkeypatch):
     rng = np.random.default_rng(0)
     scores, labels = rng.integers(0, 4, (50, 7)).astype(float), rng.integers(0, 7, 50)
     # By sorting: higher scores first, equal ones by class.
-    order = [sorted(range(7), key=lambda c, row=row: (-row[c], c)) for row in scores]
-    expected = [found.index(label) for found, label in zip(order, labels, strict=True)]
+    order = [sorted((-score, place) for place, score in enumerate(row)) for row in scores]
+    expected = [
+        [place for _, place in found].index(label)
+        for found, label in zip(order, labels, strict=True)
+    ]
     for rows in (4096, 7):
         monkeypatch.setattr(metrics, "_ROWS", rows)
         assert metrics.label_ranks(scores, labels).tolist() == expected
