@@ -19,6 +19,7 @@ from burn_tf._checks import UserError, check_choice, check_integer, check_range
 from burn_tf.analysis.record import Analysis, Panel
 from burn_tf.analysis.training import described, fitted, train
 from burn_tf.data import Source, eval_dataset
+from burn_tf.evaluation.embedding import COLLAPSED_BELOW
 from burn_tf.methods import feature_deviation
 from burn_tf.optimizers import FusedAdam
 from burn_tf.recipes import Recipe
@@ -34,7 +35,6 @@ CASES: dict[str, tuple[str, bool, bool]] = {
     "layer norm, L_c + L_s + L_b": ("layer", True, True),
     "batch norm, L_c": ("batch", False, False),
 }
-COLLAPSED_BELOW = 0.05
 _OPTIMIZERS: dict[str, Callable[[], tf.keras.optimizers.Optimizer]] = {
     "sgd": lambda: tf.keras.optimizers.SGD(0.03, momentum=0.9),
     "adam": lambda: FusedAdam(0.005),

@@ -17,6 +17,7 @@ from absl import flags as absl_flags
 
 from burn_tf._checks import UserError, check_choice
 from burn_tf.cli import models
+from burn_tf.cli.data import DATA_HELP
 from burn_tf.cli.targets import check_file_target
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ def register(flags: absl_flags.FlagValues) -> None:
         "policy": "embedding: augmentation of the two views; default: by data and image size",
     }.items():
         absl_flags.DEFINE_string(name, None, text, flag_values=flags)
-    absl_flags.DEFINE_string(
-        "data", _DIGITS, "digits, a folder, tfds:NAME, list:FILE or synthetic:N", flag_values=flags
-    )
+    absl_flags.DEFINE_string("data", _DIGITS, DATA_HELP, flag_values=flags)
     _register_numbers(flags)
     absl_flags.DEFINE_string(
         "recipe",

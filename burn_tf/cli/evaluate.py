@@ -1,6 +1,14 @@
-"""Measure a backbone with a named protocol: linear probe, neighbours or fine-tuning."""
+"""Measure a backbone with named protocols: linear probes, neighbours, fine-tuning and more.
+
+Several protocols share one extraction of features, and features are kept for the next call.
+"""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags as absl_flags
 
@@ -8,14 +16,21 @@ from burn_tf._checks import UserError
 from burn_tf.cli import models
 from burn_tf.cli.targets import check_file_target
 
+if TYPE_CHECKING:
+    from burn_tf.evaluation import Result
+
+_NO_CACHE = "none"
+
 
 def register(flags: absl_flags.FlagValues) -> None:
     """The flags of `burn-tf evaluate`."""
-    absl_flags.DEFINE_string(
+    absl_flags.DEFINE_list(
         "protocol",
         None,
-        "linear:burn, linear:burn-scene, linear:msbreg, linear:fast, knn:5, knn:20, knn:200, "
-        "semi:1pct or semi:10pct",
+        "one or more, with commas: linear:burn, linear:burn-scene, linear:msbreg, linear:fast, "
+        "knn:5, knn:20, knn:200, semi:1pct, semi:10pct, semi:list, svm:voc07, svm:voc07-fewshot, "
+        "embedding, and transfer:NAME with NAME cifar10, cifar100, cub200, birdsnap, places205 or "
+        "inat18",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
@@ -24,7 +39,22 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "data", None, "digits, a folder, tfds:NAME, list:FILE or synthetic:N", flag_values=flags
     )
-    absl_flags.DEFINE_string("json", None, "file to write the result to", flag_values=flags)
+    absl_flags.DEFINE_string(
+        "json",
+        None,
+        "file to write the result to; of several protocols, a list of results",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "cache",
+        None,
+        "folder that keeps features, by weights and images, or none; features in BURN_TF_HOME "
+        "(or the platform's cache folder) where it is not given",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_boolean(
+        "antialias", True, "Pillow's filter where images are made smaller", flag_values=flags
+    )
     absl_flags.DEFINE_integer(
         "image_size",
         None,
@@ -42,25 +72,54 @@ def register(flags: absl_flags.FlagValues) -> None:
 
 
 def run(flags: absl_flags.FlagValues) -> int:
-    """Load, measure, print one row, and write the JSON file where one was asked for."""
+    """Load, measure, print a row or a table, and write the JSON file where one was asked for."""
     from burn_tf import data, evaluation
     from burn_tf._files import atomic_write
 
-    protocol = evaluation.get_protocol(flags.protocol)
+    evaluation.check_protocols(flags.protocol)
     if flags.json is not None:
         check_file_target("json", flags.json)
+    cache = _cache_folder(flags.cache)
     model = models.load_features(flags.model, flags.image_size)
     image_size = _image_size(flags.image_size, models.input_side(model))
     train, test = (
         data.load_source(flags.data, split=split, strict=flags.strict)
         for split in ("train", "test")
     )
-    splits = evaluation.EvaluationData(train, test, image_size, flags.batch_size)
-    result = protocol.run(model, splits)
-    print("  ".join(f"{key} {_shown(value)}" for key, value in result.to_row().items()), flush=True)
+    splits = evaluation.EvaluationData(
+        train, test, image_size, flags.batch_size, cache, progress=True, antialias=flags.antialias
+    )
+    results = evaluation.run_protocols(flags.protocol, model, splits)
+    print(_table(results), flush=True)
     if flags.json is not None:
-        atomic_write(flags.json, result.to_json() + "\n")
+        atomic_write(flags.json, _json(results) + "\n")
     return 0
+
+
+def _cache_folder(asked: str | None) -> Path | None:
+    if asked == _NO_CACHE:
+        return None
+    if asked is not None:
+        return Path(asked).expanduser().absolute()
+    from zoo.cache import cache_folder
+
+    return cache_folder() / "features"
+
+
+def _table(results: Sequence[Result]) -> str:
+    from burn_tf.report.terminal import format_table
+
+    rows = [result.to_row() for result in results]
+    if len(rows) > 1:
+        return format_table(rows)
+    return "  ".join(f"{key} {_shown(value)}" for key, value in rows[0].items())
+
+
+def _json(results: Sequence[Result]) -> str:
+    if len(results) == 1:
+        return results[0].to_json()
+    records = [json.loads(result.to_json()) for result in results]
+    return json.dumps(records, indent=2, sort_keys=True, allow_nan=False)
 
 
 def _image_size(asked: int | None, fixed: int | None) -> int:

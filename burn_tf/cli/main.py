@@ -24,8 +24,10 @@ COMMANDS = {
     "demo": "pretrain, probe, export and report on a small data set, from start to finish",
     "pretrain": "train a backbone without labels, from a recipe",
     "evaluate": "measure a backbone with a named protocol",
+    "data": "check a set of images: damage, duplicates, odd files, classes with few images",
     "compare": "pretrain with several methods alike, and set them side by side in one table",
     "analyse": "draw the papers' analyses: gradients, averages, embeddings, collapse",
+    "report": "show results, comparisons and trainings on one page, beside the papers' figures",
     "export": "write a model as a file for phones",
     "benchmark": "measure a file: latency, memory, operators; or all kinds of file side by side",
     "convert": "read a PyTorch checkpoint into Keras models",
@@ -117,7 +119,8 @@ def _run(command: str, words: list[str]) -> int:
 def parse(module: ModuleType, command: str, words: Sequence[str]) -> absl_flags.FlagValues:
     """The flags of one subcommand, parsed from `words`.
 
-    Words outside flags fill the flags that the module names in `POSITIONAL`, in that order.
+    Words outside flags fill the flags that the module names in `POSITIONAL`, in that order; a flag
+    of several values takes all that are left.
 
     Raises:
         UserError: for an unknown flag, a word too many, or a value that a flag refuses.
@@ -132,9 +135,10 @@ def parse(module: ModuleType, command: str, words: Sequence[str]) -> absl_flags.
         raise UserError(_unknown_flag(error.flagname, flags, command)) from error
     except absl_flags.IllegalFlagValueError as error:
         raise UserError(_refused_value(str(error), command)) from error
-    while rest and positional and not flags[positional[0]].present:
-        flags[positional[0]].parse(rest.pop(0))
-        positional = positional[1:]
+    for name in positional:
+        flag = flags[name]
+        while rest and (_takes_several(flag) or not flag.present):
+            flag.parse(rest.pop(0))
     if rest:
         words_taken = "".join(f"{name.upper()} and " for name in _positional(module))
         raise UserError(
@@ -142,6 +146,10 @@ def parse(module: ModuleType, command: str, words: Sequence[str]) -> absl_flags.
             f"Received: {rest[0]!r}"
         )
     return flags
+
+
+def _takes_several(flag: absl_flags.Flag) -> bool:
+    return isinstance(flag, absl_flags.MultiFlag)
 
 
 def _positional(module: ModuleType) -> tuple[str, ...]:
@@ -185,8 +193,12 @@ def command_help(command: str) -> str:
     module.register(flags)
     rows = [row for name in sorted(flags) for row in _flag_rows(flags[name])]
     about = textwrap.dedent(module.__doc__ or "").strip()
-    usage = " ".join(["burn-tf", command, *map(str.upper, _positional(module))])
+    usage = " ".join(["burn-tf", command, *(_usage(flags[name]) for name in _positional(module))])
     return "\n".join([about, "", f"Usage: {usage} [--flag=value ...]", "", *rows]).rstrip()
+
+
+def _usage(flag: absl_flags.Flag) -> str:
+    return flag.name.upper() + ("..." if _takes_several(flag) else "")
 
 
 def _flag_rows(flag: absl_flags.Flag) -> list[str]:

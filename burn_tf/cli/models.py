@@ -85,19 +85,17 @@ def input_side(model: Any) -> int | None:
     return shape[1]
 
 
-def needed_side(model: Any, asked: int | None) -> int:
-    """The side in pixels of a model's images, given or its own.
+def needed_side(model: Any, asked: int | None, flag: str = "input_size") -> int:
+    """The side in pixels of a model's images, given by `--flag` or its own.
 
     Raises:
         UserError: there is neither, or they differ.
     """
     own = input_side(model)
     if own is None and asked is None:
-        raise UserError("`model` takes images of any size: say which with --input_size=PIXELS")
+        raise UserError(f"`model` takes images of any size: say which with --{flag}=PIXELS")
     if own is not None and asked not in (None, own):
-        raise UserError(
-            f"`input_size` must be {own}, which the model is built for. Received: {asked}"
-        )
+        raise UserError(f"`{flag}` must be {own}, which the model is built for. Received: {asked}")
     return int(own or asked or 0)
 
 

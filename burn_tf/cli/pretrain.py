@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
+from burn_tf.cli.data import DATA_HELP
 
 
 def register(flags: absl_flags.FlagValues) -> None:
@@ -12,9 +13,7 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "recipe", None, "name of a recipe, such as burn_digits", flag_values=flags
     )
-    absl_flags.DEFINE_string(
-        "data", None, "digits, a folder, tfds:NAME, list:FILE or synthetic:N", flag_values=flags
-    )
+    absl_flags.DEFINE_string("data", None, DATA_HELP, flag_values=flags)
     absl_flags.DEFINE_string(
         "workdir", None, "folder for everything the run writes", flag_values=flags
     )

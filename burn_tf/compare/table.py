@@ -14,13 +14,13 @@ from burn_tf.compare.entries import BASELINES
 from burn_tf.compare.plan import Plan, Run
 from burn_tf.compare.presets import PRESETS, REPORTED, Variant
 from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE
+from burn_tf.evaluation.embedding import COLLAPSED_BELOW
 from burn_tf.report import read_metrics
 from burn_tf.report.numbers import format_duration
 from burn_tf.report.training_curves import Metrics
 from burn_tf.training.pretraining import METRICS_FILE
 
 # With a deviation of 0.05 the mean direction holds more than 99 % of the features' squared length.
-COLLAPSED_BELOW = 0.05
 _TAIL = 0.05
 _MEBIBYTE = 1 << 20
 

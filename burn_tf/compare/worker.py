@@ -20,8 +20,7 @@ from burn_tf._checks import UserError
 from burn_tf._files import atomic_write
 from burn_tf.compare.clock import RunClock, follow_parent, read_clock
 from burn_tf.compare.plan import Run, load_splits
-from burn_tf.evaluation import EvaluationData, KNNProbe, SemiSupervised, get_protocol, raw_pixels
-from burn_tf.evaluation.metrics import classification_metrics
+from burn_tf.evaluation import EvaluationData, raw_pixels, run_protocols
 from burn_tf.evaluation.splits import labelled_features
 from burn_tf.methods.base import feature_deviation
 from burn_tf.recipes import Recipe
@@ -93,24 +92,16 @@ def probe(
 ) -> dict[str, Any]:
     """`probes` (protocol -> metrics) and `test_feature_std`, from features extracted once."""
     splits = labelled_features(backbone, data)
-    metrics: dict[str, dict[str, float]] = {}
-    for name in names:
-        protocol = get_protocol(name)
-        if isinstance(protocol, SemiSupervised):
-            # It trains the backbone itself, which frozen features cannot stand for.
-            metrics[name] = protocol.run(backbone, data).metrics
-            continue
-        scores = protocol.scores if isinstance(protocol, KNNProbe) else protocol.fit_scores
-        found = scores(
-            splits.train_features, splits.train_labels, splits.test_features, splits.num_classes
-        )
-        metrics[name] = classification_metrics(found, splits.test_labels)
-    return {"probes": metrics, "test_feature_std": _deviation(splits.test_features)}
+    results = run_protocols(names, backbone, data, splits)
+    return {
+        "probes": {result.protocol: result.metrics for result in results},
+        "test_feature_std": _deviation(splits.test_features),
+    }
 
 
 def _deviation(features: np.ndarray) -> float:
     shown = np.linspace(0, len(features) - 1, min(len(features), _DEVIATION_IMAGES)).astype(int)
-    return round(float(feature_deviation(tf.constant(features[shown]))), 6)
+    return round(float(feature_deviation(tf.constant(features[shown], tf.float32))), 6)
 
 
 def reason_of(error: BaseException) -> str:

@@ -8,8 +8,11 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from burn_tf._checks import UserError
 from burn_tf.data.images import SUFFIXES
+from burn_tf.data.objects import Objects
 
 _TEST_SHARE = 0.2
 _TEST_FOLDERS = ("test", "val", "validation")
@@ -25,6 +28,9 @@ class Listing:
         labels: one per file, or None.
         class_names: name of each label, or None.
         total: files in all splits together.
+        targets: what each file's image holds, as `Source` has it, or None.
+        objects: one per file, or none at all.
+        repairs: a line on boxes that were cut or left out, or "".
     """
 
     root: str
@@ -32,6 +38,9 @@ class Listing:
     labels: list[int] | None
     class_names: tuple[str, ...] | None
     total: int
+    targets: np.ndarray | None = None
+    objects: tuple[Objects, ...] = ()
+    repairs: str = ""
 
 
 def read_folder(folder: str, split: str) -> Listing:
@@ -43,7 +52,8 @@ def read_folder(folder: str, split: str) -> Listing:
     root = os.path.abspath(os.path.expanduser(folder))
     if not os.path.isdir(root):
         raise UserError(
-            "`data` must be digits, a folder, tfds:NAME, list:FILE or synthetic:N; no such folder. "
+            "`data` must be digits, a folder, tfds:NAME, list:FILE, synthetic:N, voc:FOLDER, "
+            "coco:FOLDER, cub:FOLDER, classes:FILE:DATA or images:FILE:DATA; no such folder. "
             f"Received: {folder!r}"
         )
     train = os.path.join(root, "train")

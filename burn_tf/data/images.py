@@ -50,6 +50,16 @@ def read_header(data: bytes) -> Header:
     return header or _pillow_header(data)
 
 
+def file_size(path: str) -> tuple[int, int]:
+    """Height and width in pixels that an image file's header states; 0, 0 where it has none."""
+    try:
+        with open(path, "rb") as file:
+            header = read_header(file.read())
+    except (ValueError, OSError):
+        return 0, 0
+    return header.height, header.width
+
+
 def _png_header(data: bytes) -> Header | None:
     if data[:8] != _PNG_SIGNATURE or len(data) < 33:
         return None

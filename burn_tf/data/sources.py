@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,7 +14,8 @@ import tensorflow as tf
 from absl import logging
 
 from burn_tf._checks import UserError, check_choice
-from burn_tf.data import files, folders, images
+from burn_tf.data import coco, cub, files, folders, images, subsets, voc
+from burn_tf.data.objects import Objects
 
 SPLITS = ("train", "test", "all")
 
@@ -33,6 +35,10 @@ class Source:
         paths: N files, otherwise.
         kinds: int32 [N], what decodes each of `paths` or `encoded`.
         encoded: N images as the bytes of an image file, otherwise.
+        targets: int8 [N, C] where an image may hold several classes or none: 1 it does, 0 it does
+            not, -1 it counts neither way (VOC's difficult ones); else None. `labels` is then None.
+        objects: boxes and their classes, one `Objects` per image, or none at all.
+        repairs: a line on boxes that were cut or left out, or "".
 
     Example:
         >>> import burn_tf
@@ -54,6 +60,9 @@ class Source:
     paths: tuple[str, ...] = ()
     kinds: np.ndarray | None = None
     encoded: tuple[bytes, ...] = ()
+    targets: np.ndarray | None = None
+    objects: tuple[Objects, ...] = ()
+    repairs: str = ""
 
     @property
     def num_images(self) -> int:
@@ -111,6 +120,8 @@ class Source:
             paths=tuple(self.paths[i] for i in indices) if self.paths else (),
             kinds=None if self.kinds is None else self.kinds[indices],
             encoded=tuple(self.encoded[i] for i in indices) if self.encoded else (),
+            targets=None if self.targets is None else self.targets[indices],
+            objects=tuple(self.objects[i] for i in indices) if self.objects else (),
         )
 
     @classmethod
@@ -170,7 +181,9 @@ def load_source(spec: str, split: str = "train", strict: bool = False) -> Source
     Args:
         spec: "digits" (1,797 scanned digits from scikit-learn, 8 x 8); a folder, flat or with a
             folder per class; "tfds:NAME"; "list:FILE" (a path per line, and after a tab its
-            label); "synthetic:N" (made-up shapes, for tests).
+            label); "synthetic:N" (made-up shapes, for tests); "voc:FOLDER", "coco:FOLDER" (with
+            boxes; "voc2007:", "coco2017:" for one year of several) and "cub:FOLDER", archives as
+            they unpack; "classes:FILE:DATA" and "images:FILE:DATA", the named part of any of these.
         split: "train", "test" or "all". What comes without a test split of its own (in a folder:
             test/, val/ or validation/ beside train/) is split 80/20, always in the same way.
         strict: an unreadable image is an error; else it is skipped, counted and warned about in
@@ -192,21 +205,55 @@ def load_source(spec: str, split: str = "train", strict: bool = False) -> Source
     Departs from source: none.
     """
     check_choice("split", split, SPLITS)
-    kind, _, rest = spec.partition(":")
-    if kind in ("digits", "synthetic"):
-        from burn_tf.data import builtin_sources
+    listing = find_files(spec, split, strict)
+    if listing is not None:
+        return _from_files(spec, split, listing, strict)
+    parts, inner = subsets.split_parts(spec)
+    source = _made(inner, split, strict)
+    for part in parts:
+        source = subsets.part_of_source(source, part)
+    return dataclasses.replace(source, name=spec)
 
-        return (
-            builtin_sources.digits(split)
-            if spec == "digits"
-            else builtin_sources.synthetic(rest, split)
-        )
+
+def find_files(spec: str, split: str, strict: bool = False) -> folders.Listing | None:
+    """The files that `load_source` would read, none of them opened; None for what has no files.
+
+    Raises:
+        UserError: as `load_source`, of what is wrong with folders, lists and annotations.
+    """
+    parts, inner = subsets.split_parts(spec)
+    listing = _listing(inner, split, strict)
+    if listing is not None:
+        for part in parts:
+            listing = subsets.part_of_listing(listing, part, split)
+    return listing
+
+
+def _listing(spec: str, split: str, strict: bool) -> folders.Listing | None:
+    """What is made of image files; None for the rest."""
+    kind, colon, rest = spec.partition(":")
+    if kind in ("digits", "synthetic", "tfds"):
+        return None
+    archive = re.fullmatch(r"(voc|coco)(\d{4})?", kind) if colon else None
+    if archive is not None:
+        read = voc.read_voc if archive[1] == "voc" else coco.read_coco
+        return read(rest, split, archive[2] or "", strict)
+    if colon and kind == "cub":
+        return cub.read_cub(rest, split)
+    return folders.read_list(rest, split) if kind == "list" else folders.read_folder(spec, split)
+
+
+def _made(spec: str, split: str, strict: bool) -> Source:
+    kind, _, rest = spec.partition(":")
     if kind == "tfds":
         from burn_tf.data import tfds_source  # tensorflow-datasets takes a second to import
 
         return tfds_source.load(rest, split, strict)
-    listing = folders.read_list(rest, split) if kind == "list" else folders.read_folder(spec, split)
-    return _from_files(spec, split, listing, strict)
+    from burn_tf.data import builtin_sources
+
+    if spec == "digits":
+        return builtin_sources.digits(split)
+    return builtin_sources.synthetic(rest, split)
 
 
 def _from_files(spec: str, split: str, listing: folders.Listing, strict: bool) -> Source:
@@ -224,16 +271,21 @@ def _from_files(spec: str, split: str, listing: folders.Listing, strict: bool) -
     paths = [listing.paths[i] for i in scan.keep]
     labels = None if listing.labels is None else np.asarray(listing.labels, np.int64)[scan.keep]
     names = [f"{os.path.relpath(path, listing.root)}\t{os.path.getsize(path)}" for path in paths]
+    objects = tuple(listing.objects[i] for i in scan.keep) if listing.objects else ()
+    marks = [name.encode() for name in names] + [found.tobytes() for found in objects]
     return Source(
         name=spec,
         split=split,
         labels=labels,
         class_names=listing.class_names,
-        fingerprint=digest([name.encode() for name in names], labels),
+        fingerprint=digest(marks, labels),
         skipped=skipped,
         array=scan.array,
         paths=() if scan.array is not None else tuple(paths),
         kinds=None if scan.array is not None else scan.kinds,
+        targets=None if listing.targets is None else listing.targets[scan.keep],
+        objects=objects,
+        repairs=listing.repairs,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,11 +11,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from burn_tf._checks import UserError, nearest
-from burn_tf.data import files, folders
+from burn_tf.data import files, folders, images
+from burn_tf.data.objects import BoxRepairs, Objects, image_targets
 from burn_tf.data.sources import Source, digest, report_skipped
 
 # Photographs stay encoded; this many bytes of them are held in memory (Imagenette has 1.5 GB).
 MAX_BYTES = 4 * 2**30
+# Their test images have no public annotations: TFDS gives the label -1 or no objects.
+_NO_TEST_LABELS = ("voc/2012", "coco", "i_naturalist")
 
 
 def load(name: str, split: str, strict: bool) -> Source:
@@ -32,18 +36,24 @@ def load(name: str, split: str, strict: bool) -> Source:
         the memory.
     """
     builder = _builder(name)
-    image_key, label_key = _keys(name, builder.info.features)
-    parts, cut = _splits(name, list(builder.info.splits), split)
+    features = builder.info.features
+    image_key, label_key = _keys(name, features)
+    objects = _object_names(features)
+    parts, cut = _splits(builder.info.full_name, list(builder.info.splits), split)
     rows = [row for part in parts for row in _examples(builder, part, image_key, label_key)]
     keep = list(range(len(rows)))
     if cut:
         marks = None if label_key is None else [int(row[1]) for row in rows]
         keep = folders.split_positions([str(i) for i in range(len(rows))], marks, split)
-    feature = None if label_key is None else builder.info.features[label_key]
+    feature = None if label_key is None else features[label_key]
     names = None if feature is None or not feature.names else tuple(feature.names)
-    return _source(
-        f"tfds:{name}", split, [rows[i] for i in keep], names, label_key is not None, strict
-    )
+    kept = [rows[i] for i in keep]
+    labelled = label_key is not None
+    if objects is None:
+        return _source(f"tfds:{name}", split, kept, names, labelled, strict)
+    source = _source(f"tfds:{name}", split, kept, objects, False, strict)
+    first_pixel = 1.0 if builder.name == "voc" else 0.0
+    return _with_objects(source, [row[2] for row in kept], objects, first_pixel, strict)
 
 
 def _builder(name: str) -> Any:
@@ -90,8 +100,67 @@ def _keys(name: str, features: Any) -> tuple[str, str | None]:
     return image, "label" if "label" in labels else labels[0] if labels else None
 
 
+def _object_names(features: Any) -> tuple[str, ...] | None:
+    """Names of the classes of boxes, where examples have them as VOC's and COCO's do."""
+    inner = getattr(features["objects"], "feature", None) if "objects" in features else None
+    if inner is None or not {"bbox", "label"} <= set(inner):
+        return None
+    label = inner["label"]
+    return tuple(label.names) if label.names else tuple(map(str, range(label.num_classes)))
+
+
+def _with_objects(
+    source: Source,
+    found: Sequence[dict[str, np.ndarray]],
+    names: tuple[str, ...],
+    first_pixel: float,
+    strict: bool,
+) -> Source:
+    """The source with boxes in pixels and image-level targets; rows that were skipped are left out.
+
+    VOC's boxes count pixels from 1, and TFDS keeps that: here they begin at 0.
+    """
+    skipped = {int(where.removeprefix("number ")) for where, _ in source.skipped}
+    rows = [row for i, row in enumerate(found) if i not in skipped]
+    repairs = BoxRepairs()
+    objects = []
+    for i, row in enumerate(rows):
+        height, width = _size(source, i)
+        corners = row["bbox"][:, [1, 0, 3, 2]] * np.array([width, height, width, height])
+        corners[:, :2] -= first_pixel
+        marked = Objects.of(corners, row["label"], row.get("is_difficult"), row.get("is_crowd"))
+        objects.append(repairs.inside(marked, height, width, f"number {i}"))
+    told = repairs.report(source.name, strict)
+    return dataclasses.replace(
+        source,
+        labels=None,
+        targets=image_targets(objects, len(names)),
+        objects=tuple(objects),
+        repairs=told,
+        fingerprint=digest([source.fingerprint.encode(), *(o.tobytes() for o in objects)], None),
+    )
+
+
+def _size(source: Source, index: int) -> tuple[int, int]:
+    if source.array is not None:
+        return source.array.shape[1], source.array.shape[2]
+    header = images.read_header(source.encoded[index])
+    return header.height, header.width
+
+
 def _splits(name: str, there: Sequence[str], split: str) -> tuple[list[str], bool]:
-    """Names of the TFDS splits to read, and whether they are still to be cut 80/20."""
+    """Names of the TFDS splits to read, and whether they are still to be cut 80/20.
+
+    Args:
+        name: "builder/configuration/version".
+        there: splits that there are.
+        split: "train", "test" or "all".
+    """
+    if name.startswith("voc/2007") and {"train", "validation", "test"} <= set(there):
+        trained = ["train", "validation"]  # VOC's trainval
+        return {"train": trained, "test": ["test"], "all": [*trained, "test"]}[split], False
+    if name.startswith(_NO_TEST_LABELS) and "validation" in there:
+        there = [part for part in there if not part.startswith("test")]
     test = next((part for part in ("test", "validation") if part in there), None)
     train = "train" if "train" in there else next((part for part in there if part != test), None)
     if train is None:
@@ -107,8 +176,8 @@ def _splits(name: str, there: Sequence[str], split: str) -> tuple[list[str], boo
 
 def _examples(
     builder: Any, part: str, image_key: str, label_key: str | None
-) -> Iterator[tuple[bytes, int]]:
-    """(encoded image, label) in the stored order; label -1 where there is none."""
+) -> Iterator[tuple[bytes, int, dict[str, np.ndarray]]]:
+    """(encoded image, label, objects) in the stored order; label -1, {} where there are none."""
     dataset = builder.as_dataset(
         split=part,
         shuffle_files=False,
@@ -124,18 +193,20 @@ def _examples(
                 f"the split {part!r} is larger than {MAX_BYTES / 2**30:.0f} GiB; write it to a "
                 f"folder of image files and give that folder. Received: 'tfds:{builder.name}'"
             )
-        yield data, -1 if label_key is None else int(example[label_key])
+        label = -1 if label_key is None else int(example[label_key])
+        objects = example.get("objects")
+        yield data, label, objects if isinstance(objects, dict) else {}
 
 
 def _source(
     name: str,
     split: str,
-    rows: Sequence[tuple[bytes, int]],
+    rows: Sequence[tuple[bytes, int, dict[str, np.ndarray]]],
     names: tuple[str, ...] | None,
     labelled: bool,
     strict: bool,
 ) -> Source:
-    found = files.scan_bytes([data for data, _ in rows])
+    found = files.scan_bytes([row[0] for row in rows])
     skipped = report_skipped(
         name, len(rows), [(f"number {i}", why) for i, why in found.failures], strict
     )

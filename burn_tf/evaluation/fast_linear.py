@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from burn_tf._checks import UserError, check_integer, check_range
-from burn_tf.evaluation.features import EvaluationData
+from burn_tf.evaluation.frozen import FrozenFeatures, Measured
 from burn_tf.evaluation.metrics import classification_metrics
-from burn_tf.evaluation.results import Result
-from burn_tf.evaluation.splits import labelled_features, part_of_each_class, provenance
+from burn_tf.evaluation.splits import FeatureSplits, part_of_each_class
 
 _CHUNK = 4096
 _COLUMNS = 2048
@@ -108,7 +106,7 @@ def _held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return mask & (np.bincount(labels)[labels] > 1)
 
 
-class FastLinearProbe:
+class FastLinearProbe(FrozenFeatures):
     """Ridge regression on one-hot labels, solved exactly. Ours: no paper's protocol.
 
     W = argmin ||X W - Y||^2 + r ||W||^2, with X the standardised features and an intercept that is
@@ -194,15 +192,10 @@ class FastLinearProbe:
             error += [np.sum(np.square(part - targets)) for part in scores]
         return self.ridges[int(np.lexsort((error, -right))[0])]
 
-    def run(self, backbone: Callable[..., tf.Tensor], data: EvaluationData) -> Result:
-        """Features of both splits, the fit on the train split, the accuracy on the test split."""
-        splits = labelled_features(backbone, data)
+    def measure(self, splits: FeatureSplits) -> Measured:
+        """The fit on the train split, the accuracy on the test split."""
         scores = self.fit_scores(
             splits.train_features, splits.train_labels, splits.test_features, splits.num_classes
         )
         settings = self.get_config() | {"chosen_ridge": self.chosen_ridge, "standardised": True}
-        return Result(
-            self.name,
-            classification_metrics(scores, splits.test_labels),
-            provenance(backbone, data, splits, settings),
-        )
+        return Measured(classification_metrics(scores, splits.test_labels), settings)

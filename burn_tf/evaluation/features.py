@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ class EvaluationData:
         test: Labelled `Source` that is only scored.
         image_size: Side in pixels that images are resized and centre-cropped to, at least 1.
         batch_size: Images per forward pass, at least 1; changes the speed and not the features.
+        cache: Folder that keeps the features of networks (see `feature_bank`); None: none.
+        progress: Show on standard error how far the extraction of features is, default False.
+        antialias: Pillow's filter when shrinking, default True; False: plain bilinear.
 
     Raises:
         UserError: `image_size` or `batch_size` is not a positive whole number.
@@ -36,6 +40,9 @@ class EvaluationData:
     test: Source
     image_size: int
     batch_size: int = 256
+    cache: str | os.PathLike[str] | None = None
+    progress: bool = False
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         check_integer("image_size", self.image_size, low=1)
@@ -43,9 +50,15 @@ class EvaluationData:
 
     def datasets(self) -> tuple[tf.data.Dataset, tf.data.Dataset]:
         """The train and the test split as batches of (images, labels), in order."""
-        return (
-            eval_dataset(self.train, image_size=self.image_size, batch_size=self.batch_size),
-            eval_dataset(self.test, image_size=self.image_size, batch_size=self.batch_size),
+        return self.dataset(self.train), self.dataset(self.test)
+
+    def dataset(self, source: Source) -> tf.data.Dataset:
+        """A source as batches of (images, labels), in order."""
+        return eval_dataset(
+            source,
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            antialias=self.antialias,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -60,9 +73,15 @@ class EvaluationData:
             }
             for side, source in sides.items()
         }
-        return described | {
-            "image_size": self.image_size,
-            "resize": "eval_dataset: short side, centre crop (0.875 from 128 px up), antialias",
+        return described | {"image_size": self.image_size, **self.resizing()}
+
+    def resizing(self) -> dict[str, Any]:
+        """How images become `image_size` pixels, for a result and for the key of a cache."""
+        filters = "antialias" if self.antialias else "no antialias"
+        return {
+            "resize": f"eval_dataset: short side, centre crop (0.875 from 128 px up), {filters}",
+            "resize_mode": "bilinear",
+            "antialias": self.antialias,
         }
 
 
@@ -122,6 +141,27 @@ def _expected_rows(dataset: tf.data.Dataset, first_batch: int) -> int:
     return batches * first_batch if batches > 0 else first_batch
 
 
+def feature_batches(
+    backbone: Callable[..., tf.Tensor], dataset: tf.data.Dataset
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Features float32 [B, D] and labels [B] of each batch, with the backbone in inference mode.
+
+    Raises:
+        UserError: the output is not [B, D], or a feature is not finite.
+    """
+    forward = _forward(backbone)
+    for images, targets in dataset:
+        batch = forward(images)
+        _check_features(batch)
+        rows = np.asarray(tf.cast(batch, tf.float32))
+        if not np.isfinite(rows).all():
+            raise UserError(
+                "`backbone` must give finite features: its weights or the images are broken. "
+                f"Received: {int((~np.isfinite(rows)).sum())} NaN or infinite values in a batch"
+            )
+        yield rows, np.asarray(targets)
+
+
 def extract_features(
     backbone: Callable[..., tf.Tensor], dataset: tf.data.Dataset
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -147,23 +187,14 @@ def extract_features(
         >>> features.shape[1]
         192
     """
-    forward = _forward(backbone)
     features: _Rows | None = None
     labels: _Rows | None = None
-    for images, targets in dataset:
-        batch = forward(images)
-        _check_features(batch)
-        rows = np.asarray(tf.cast(batch, tf.float32))
-        if not np.isfinite(rows).all():
-            raise UserError(
-                "`backbone` must give finite features: its weights or the images are broken. "
-                f"Received: {int((~np.isfinite(rows)).sum())} NaN or infinite values in a batch"
-            )
+    for rows, targets in feature_batches(backbone, dataset):
         if features is None or labels is None:
             expected = _expected_rows(dataset, len(rows))
             features, labels = _Rows(expected), _Rows(expected)
         features.append(rows)
-        labels.append(np.asarray(targets).astype(np.int64))
+        labels.append(targets.astype(np.int64))
     if features is None or labels is None:
         raise UserError("`dataset` must yield at least one batch. Received: none")
     return features.array(), labels.array()

@@ -2,76 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from burn_tf._checks import UserError, check_range
-from burn_tf.evaluation.features import EvaluationData
+from burn_tf.evaluation.frozen import FrozenFeatures, Measured
 from burn_tf.evaluation.metrics import classification_metrics
-from burn_tf.evaluation.results import Result
 from burn_tf.evaluation.sgd import SteppedSGD, sgd_step
-from burn_tf.evaluation.splits import labelled_features, provenance
+from burn_tf.evaluation.splits import FeatureSplits
 
 _INITIAL_DEVIATION = 0.01
+# Values (16 MB) of a block of rows that is gathered at a time; a bank itself is never copied.
+_BLOCK_VALUES = 2**22
+_SCORED_ROWS = 4096
 
 
 class _SoftmaxClassifier(tf.Module):
-    """Weights, bias and their momenta; one call of `epoch` goes once through the features."""
+    """Weights, bias and their momenta; one call of `train` goes once through some rows."""
 
-    def __init__(self, dim: int, num_classes: int, seed: int) -> None:
+    def __init__(self, dim: int, num_classes: int, sgd: SteppedSGD) -> None:
         super().__init__()
-        start = tf.random.stateless_normal([dim, num_classes], [seed, 0], stddev=_INITIAL_DEVIATION)
+        start = tf.random.stateless_normal(
+            [dim, num_classes], [sgd.seed, 0], stddev=_INITIAL_DEVIATION
+        )
+        self.sgd = sgd
         self.weights = tf.Variable(start)
         self.bias = tf.Variable(tf.zeros([num_classes]))
         self.weights_velocity = tf.Variable(tf.zeros_like(start))
         self.bias_velocity = tf.Variable(tf.zeros([num_classes]))
 
-    def _step(
-        self,
-        rows: tf.Tensor,
-        labels: tf.Tensor,
-        rate: tf.Tensor,
-        momentum: tf.Tensor,
-        decay: tf.Tensor,
-    ) -> tf.Tensor:
+    def _step(self, rows: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
         logits = tf.matmul(rows, self.weights) + self.bias
-        targets = tf.one_hot(labels, tf.shape(logits)[1])
-        # Gradient of the mean cross entropy in closed form; no tape is needed for one layer.
-        error = (tf.nn.softmax(logits) - targets) / tf.cast(tf.shape(logits)[0], tf.float32)
+        # One kernel gives the losses and the closed-form gradient of their sum by the logits; no
+        # tape is needed for one layer, and no gradient by the features.
+        losses, error = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+            features=logits, labels=labels
+        )
+        error /= tf.cast(tf.shape(logits)[0], tf.float32)
         gradients = tf.matmul(rows, error, transpose_a=True), tf.reduce_sum(error, axis=0)
         places = (self.weights, self.weights_velocity), (self.bias, self.bias_velocity)
         for gradient, (variable, velocity) in zip(gradients, places, strict=True):
-            sgd_step(variable, velocity, gradient, rate, momentum, decay)
-        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+            sgd_step(variable, velocity, gradient, rate, self.sgd.momentum, self.sgd.weight_decay)
+        return tf.reduce_mean(losses)
 
-    @tf.function
-    def epoch(
-        self,
-        features: tf.Tensor,
-        labels: tf.Tensor,
-        order: tf.Tensor,
-        batch_size: tf.Tensor,
-        rate: tf.Tensor,
-        momentum: tf.Tensor,
-        decay: tf.Tensor,
-    ) -> tf.Tensor:
-        """Train on all rows in `order`; the loss of the last batch."""
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([], tf.float32),
+        ]
+    )
+    def train(self, rows: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        """Train on rows batch by batch; the loss of the last batch."""
         loss = tf.constant(0.0)
-        for start in tf.range(0, tf.shape(order)[0], batch_size):
-            chosen = order[start : start + batch_size]
-            rows, targets = tf.gather(features, chosen), tf.gather(labels, chosen)
-            loss = self._step(rows, targets, rate, momentum, decay)
+        for start in tf.range(0, tf.shape(rows)[0], self.sgd.batch_size):
+            part = slice(start, start + self.sgd.batch_size)
+            loss = self._step(rows[part], labels[part], rate)
         return loss
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Logits float32 [N, C]."""
-        return np.asarray(tf.matmul(features, self.weights) + self.bias)
+        found = np.empty((len(features), self.bias.shape[0]), np.float32)
+        for start in range(0, len(features), _SCORED_ROWS):
+            rows = np.asarray(features[start : start + _SCORED_ROWS], np.float32)
+            found[start : start + len(rows)] = tf.matmul(rows, self.weights) + self.bias
+        return found
 
 
-class LinearProbe:
+class LinearProbe(FrozenFeatures):
     """Softmax regression on frozen features by SGD with momentum and a stepped learning rate.
 
     v <- momentum * v + g + weight_decay * w;  w <- w - rate(epoch) * v, with g the gradient of the
@@ -139,34 +140,31 @@ class LinearProbe:
         self, features: np.ndarray, labels: np.ndarray, queries: np.ndarray, num_classes: int
     ) -> np.ndarray:
         """Fit on `features` [N, D] and `labels` [N]; logits float32 [Q, C] of `queries` [Q, D]."""
-        classifier = _SoftmaxClassifier(features.shape[1], num_classes, self.sgd.seed)
-        rows = tf.convert_to_tensor(features, tf.float32)
-        targets = tf.convert_to_tensor(labels, tf.int64)
+        classifier = _SoftmaxClassifier(features.shape[1], num_classes, self.sgd)
         for epoch in range(self.sgd.epochs):
             order = np.random.default_rng((self.sgd.seed, epoch)).permutation(len(labels))
-            loss = self._epoch(classifier, rows, targets, order, epoch)
+            loss = self._epoch(classifier, features, labels, order, epoch)
             self._check_finite(loss, epoch)
-        scores = classifier.scores(np.asarray(queries, np.float32))
+        scores = classifier.scores(queries)
         self._check_finite(float(np.abs(scores).max()), self.sgd.epochs - 1)
         return scores
 
     def _epoch(
         self,
         classifier: _SoftmaxClassifier,
-        rows: tf.Tensor,
-        targets: tf.Tensor,
+        features: np.ndarray,
+        labels: np.ndarray,
         order: np.ndarray,
         epoch: int,
     ) -> float:
-        loss = classifier.epoch(
-            rows,
-            targets,
-            tf.constant(order, tf.int32),
-            tf.constant(self.sgd.batch_size),
-            tf.constant(self.rate(epoch)),
-            tf.constant(self.sgd.momentum),
-            tf.constant(self.sgd.weight_decay),
-        )
+        """The loss of the last batch."""
+        batch = self.sgd.batch_size
+        block = batch * max(1, _BLOCK_VALUES // (batch * features.shape[1]))
+        rate, loss = tf.constant(self.rate(epoch)), tf.constant(0.0)
+        for start in range(0, len(order), block):
+            chosen = order[start : start + block]
+            rows = np.asarray(features[chosen], np.float32)
+            loss = classifier.train(rows, np.asarray(labels[chosen], np.int64), rate)
         return float(loss)
 
     def _check_finite(self, value: float, epoch: int) -> None:
@@ -176,14 +174,9 @@ class LinearProbe:
                 f"learning rate, use 'linear:fast'. Received: {value}"
             )
 
-    def run(self, backbone: Callable[..., tf.Tensor], data: EvaluationData) -> Result:
-        """Features of both splits, the training on one, the accuracy on the other."""
-        splits = labelled_features(backbone, data)
+    def measure(self, splits: FeatureSplits) -> Measured:
+        """The training on the train split, the accuracy on the test split."""
         scores = self.fit_scores(
             splits.train_features, splits.train_labels, splits.test_features, splits.num_classes
         )
-        return Result(
-            self.name,
-            classification_metrics(scores, splits.test_labels),
-            provenance(backbone, data, splits, self.get_config()),
-        )
+        return Measured(classification_metrics(scores, splits.test_labels), self.get_config())

@@ -55,14 +55,29 @@ def sgd_step(
     variable: tf.Variable,
     velocity: tf.Variable,
     gradient: tf.Tensor,
-    rate: tf.Tensor,
-    momentum: tf.Tensor,
-    weight_decay: tf.Tensor,
+    rate: tf.Tensor | float,
+    momentum: tf.Tensor | float,
+    weight_decay: tf.Tensor | float,
 ) -> None:
     """v <- momentum * v + g + weight_decay * w;  w <- w - rate * v.
 
     Keras scales the gradient by the rate before it enters v, so that a change of the rate acts
-    later there.
+    later there. TensorFlow's own kernel does it as above, in one pass over memory and not in six.
+    A `weight_decay` that is the number 0 costs nothing.
     """
-    velocity.assign(momentum * velocity + gradient + weight_decay * variable)
-    variable.assign_sub(rate * velocity)
+
+    def like_variable(value: Any) -> tf.Tensor:
+        if tf.is_tensor(value):
+            return tf.cast(value, variable.dtype)
+        return tf.constant(value, variable.dtype)
+
+    gradient = tf.convert_to_tensor(gradient)
+    if tf.is_tensor(weight_decay) or weight_decay:
+        gradient += like_variable(weight_decay) * variable
+    tf.raw_ops.ResourceApplyMomentum(
+        var=variable.handle,
+        accum=velocity.handle,
+        lr=like_variable(rate),
+        grad=gradient,
+        momentum=like_variable(momentum),
+    )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import importlib.metadata
 import platform
+import shlex
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +17,22 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.data import Source
-from burn_tf.evaluation.features import EvaluationData, extract_features
+from burn_tf.evaluation import feature_bank
+from burn_tf.evaluation.features import EvaluationData
+from burn_tf.evaluation.identity import (
+    architecture_sha256,
+    backbone_name,
+    feature_layer,
+    weights_sha256,
+)
+
+# What figures depend on beside this library; each is installed with it, except where it cannot be.
+_LIBRARIES = ("numpy", "scikit-learn", "tensorflow", "tf-keras", "larq", "keras-cv")
 
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSplits:
-    """Features float32 [N, D] and labels int64 [N] of the train and the test split."""
+    """Features [N, D] (float32 or float16, perhaps mapped) and labels of both splits."""
 
     train_features: np.ndarray
     train_labels: np.ndarray
@@ -77,11 +91,20 @@ def part_of_each_class(labels: np.ndarray, fraction: float, seed: int) -> np.nda
 
 def labelled_features(backbone: Callable[..., tf.Tensor], data: EvaluationData) -> FeatureSplits:
     """Check the labels of both splits (before any work), then extract the features of both."""
-    num_classes = check_labels(data)
-    train, test = data.datasets()
-    return FeatureSplits(
-        *extract_features(backbone, train), *extract_features(backbone, test), num_classes
-    )
+    check_labels(data)
+    return split_features(backbone, data)
+
+
+def split_features(backbone: Callable[..., tf.Tensor], data: EvaluationData) -> FeatureSplits:
+    """Features of both splits; from `data.cache` where they are kept there.
+
+    `num_classes` is that of the train split: the highest label and one, or the columns of labels
+    that are a table.
+    """
+    train = feature_bank.features(backbone, data.train, data)
+    test = feature_bank.features(backbone, data.test, data)
+    classes = train.labels.shape[1] if train.labels.ndim > 1 else int(train.labels.max()) + 1
+    return FeatureSplits(train.features, train.labels, test.features, test.labels, classes)
 
 
 def provenance(
@@ -94,6 +117,7 @@ def provenance(
     return run_provenance(backbone, data, settings) | {
         "feature_dim": int(splits.train_features.shape[1]),
         "num_classes": splits.num_classes,
+        "feature_dtype": splits.train_features.dtype.name,
         "features": "inference mode, one centre crop per image, no augmentation",
     }
 
@@ -107,8 +131,35 @@ def run_provenance(
     return {
         "settings": settings,
         "data": data.describe(),
-        "backbone": str(getattr(backbone, "name", getattr(backbone, "__name__", "callable"))),
-        "versions": {"burn_tf": __version__, "tensorflow": tf.__version__},
+        "backbone": backbone_name(backbone),
+        "feature_layer": feature_layer(backbone),
+        "weights_sha256": weights_sha256(backbone),
+        "architecture_sha256": architecture_sha256(backbone),
+        "versions": {"burn_tf": __version__, **_versions()},
+        "command": command_line(),
         "machine": platform.machine(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def command_line() -> str:
+    """The words that started this process, as a shell takes them; the program without its folder.
+
+    Example:
+        >>> from burn_tf.evaluation.splits import command_line
+        >>> isinstance(command_line(), str)
+        True
+    """
+    program, *words = sys.argv or [""]
+    return shlex.join([Path(program).name, *words])
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    # A build for one kind of machine has another name than `tensorflow`.
+    return found | {"tensorflow": tf.__version__}

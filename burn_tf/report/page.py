@@ -1,81 +1,88 @@
-"""One HTML file that shows a run: summary, table, charts. It needs no network and no script."""
+"""One HTML file that shows runs: facts, tables, charts, pictures. No network, no script."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from burn_tf._files import atomic_write
-from burn_tf.report.frame import DARK_COLOURS, LIGHT_COLOURS, Chart
+from burn_tf.report.frame import Chart
 from burn_tf.report.numbers import format_column, format_value, is_number
-from burn_tf.report.png import data_uri
+from burn_tf.report.pictures import SMALL_SIDE, picture_uri
+from burn_tf.report.style import STYLE
 from burn_tf.report.svg import escaped
 
 _TILE_CHARACTERS = 18
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def _scheme(colours: Sequence[str], **variables: str) -> str:
-    named = [f"--{name}:{value}" for name, value in variables.items()]
-    return ";".join(named + [f"--series-{i + 1}:{c}" for i, c in enumerate(colours)])
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows of figures.
+
+    Args:
+        rows: values by column; columns are the union of the keys in order, the first names the row.
+        title: heading of the table, may be empty.
+        quoted: numbers of the rows whose figures are someone else's; they are drawn apart.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    title: str = ""
+    quoted: Collection[int] = ()
 
 
-_LIGHT = _scheme(
-    LIGHT_COLOURS, page="#f4f6f9", card="#fff", ink="#1d2430", muted="#5b6472",
-    grid="#e3e7ee", axis="#9aa3b2", accent="#3566d6",
-)  # fmt: skip
-_DARK = _scheme(
-    DARK_COLOURS, page="#12151b", card="#1b2029", ink="#e8ecf3", muted="#a3adbd",
-    grid="#2c3340", axis="#5d6778", accent="#7ea6ff",
-)  # fmt: skip
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """Pixels with words.
 
-_STYLE = (
-    ":root{color-scheme:light dark;" + _LIGHT + "}"
-    "@media (prefers-color-scheme:dark){:root{"
-    + _DARK
-    + "}}"
-    + """
-*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,
- "Segoe UI",Roboto,"DejaVu Sans",sans-serif;-webkit-text-size-adjust:100%}
-main{max-width:1080px;margin:0 auto;padding:20px 14px 48px}
-h1{font-size:1.6rem;line-height:1.2;margin:8px 0 18px;overflow-wrap:anywhere}
-h2{font-size:1.1rem;margin:32px 0 10px}
-h3{font-size:.95rem;margin:0 0 8px;font-weight:600}
-.card{background:var(--card);border:1px solid var(--grid);border-radius:12px;padding:14px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(138px,1fr));gap:10px;margin:0}
-.tiles div{padding:10px 12px}
-dt{color:var(--muted);font-size:.8rem;overflow-wrap:anywhere}
-dd{margin:0;font-size:1.15rem;font-weight:600;font-variant-numeric:tabular-nums}
-.facts{margin:10px 0 0}
-.facts div{display:grid;grid-template-columns:minmax(6rem,13rem) 1fr;gap:2px 12px;padding:5px 0}
-.facts div+div{border-top:1px solid var(--grid)}
-@media (max-width:560px){.facts div{grid-template-columns:1fr}.card{padding:12px 10px}}
-.facts dd{font-size:.9rem;font-weight:400;overflow-wrap:anywhere}
-.scroll{overflow-x:auto;padding:4px 0}
-.scroll+.charts{margin-top:14px}
-table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
-th,td{padding:8px 10px;text-align:left;white-space:nowrap}
-thead th{color:var(--muted);font-weight:600;font-size:.8rem}
-tbody tr{border-top:1px solid var(--grid)}
-tbody th{font-weight:600;white-space:normal;min-width:8rem}
-.number{text-align:right}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:14px}
-figure{margin:0;min-width:0}
-figure svg{display:block;width:100%;height:auto;max-width:480px;margin:0 auto}
-.note,.notes{color:var(--muted);font-size:.8rem}
-.note{margin:8px 0 0}
-.notes{padding-left:1.2rem;overflow-wrap:anywhere}
-.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(84px,1fr));gap:10px}
-.gallery figure{font-size:.75rem;color:var(--muted);text-align:center;overflow-wrap:anywhere}
-.gallery img{width:100%;height:auto;border-radius:6px;image-rendering:pixelated;display:block}
-:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
-@media print{body{background:#fff}.card{break-inside:avoid}}
-"""
-)
+    Args:
+        caption: stands under the picture and is what screen readers say.
+        pixels: uint8 [H, W] or [H, W, 3].
+        other: drawn with a dashed frame, as something that does not belong.
+    """
+
+    caption: str
+    pixels: np.ndarray
+    other: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Strip:
+    """A picture and, beside it, those it is to be compared with."""
+
+    first: Picture
+    others: Sequence[Picture]
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it, in this order. One without content is left out.
+
+    Args:
+        heading: plain text.
+        tables: tables.
+        charts: charts side by side.
+        strips: pictures in rows.
+        gallery: small pictures.
+        pictures: large pictures.
+        folded: facts by name under a line to open, by that line; tables of rows among them.
+        notes: plain sentences.
+    """
+
+    heading: str
+    tables: Sequence[Table] = ()
+    charts: Sequence[Chart] = ()
+    strips: Sequence[Strip] = ()
+    gallery: Sequence[Picture] = ()
+    pictures: Sequence[Picture] = ()
+    folded: Mapping[str, Mapping[str, Any] | Sequence[Table]] = dataclasses.field(
+        default_factory=dict
+    )
+    notes: Sequence[str] = ()
 
 
 def write_report(
@@ -89,7 +96,7 @@ def write_report(
     notes: Sequence[str],
     gallery: Sequence[tuple[str, np.ndarray]] | None = None,
 ) -> None:
-    """Writes a self-contained HTML page, whole or not at all.
+    """Writes a self-contained HTML page of one run, whole or not at all.
 
     Args:
         path: of the file; its folder is made.
@@ -115,13 +122,35 @@ def write_report(
         True
     """
     sections = [
-        _summary(_flat(summary)),
-        _section("Results", _table(table) + _charts(scatters)),
-        _section("Training", _charts(curves)),
-        _section("Pictures", _gallery(gallery or ())),
-        _section("Notes", _notes(notes)),
+        Section("Results", tables=[Table(table)], charts=scatters),
+        Section("Training", charts=curves),
+        Section("Pictures", gallery=[Picture(*entry) for entry in gallery or ()]),
+        Section("Notes", notes=notes),
     ]
-    atomic_write(path, _document(title, "".join(sections)))
+    write_sections(path, title=title, summary=summary, sections=sections)
+
+
+def write_sections(
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    summary: Mapping[str, Any],
+    sections: Sequence[Section],
+) -> None:
+    """Writes a self-contained HTML page of any sections, whole or not at all.
+
+    Args:
+        path: of the file; its folder is made.
+        title: heading and window title.
+        summary: facts by name, as in `write_report`.
+        sections: in their order on the page.
+
+    Raises:
+        OSError: the file cannot be written.
+        UserError: pixels that are no picture.
+    """
+    body = _summary(_flat(summary)) + "".join(_section(section) for section in sections)
+    atomic_write(path, _document(title, body))
 
 
 def _document(title: str, body: str) -> str:
@@ -129,13 +158,32 @@ def _document(title: str, body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{escaped(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>{escaped(title)}</title><style>{STYLE}</style></head>\n"
         f"<body><main><h1>{escaped(title)}</h1>{body}</main></body></html>\n"
     )
 
 
-def _section(heading: str, content: str) -> str:
-    return f"<section><h2>{heading}</h2>{content}</section>\n" if content else ""
+def _section(section: Section) -> str:
+    content = "".join(
+        [
+            *(_table(table, section.heading) for table in section.tables),
+            _charts(section.charts),
+            *(_strip(strip) for strip in section.strips),
+            _gallery(section.gallery),
+            _gallery(section.pictures, " wide"),
+            *(_folded(name, facts) for name, facts in section.folded.items()),
+            _notes(section.notes),
+        ]
+    )
+    return f"<section><h2>{escaped(section.heading)}</h2>{content}</section>\n" if content else ""
+
+
+def _folded(name: str, content: Mapping[str, Any] | Sequence[Table]) -> str:
+    if isinstance(content, Mapping):
+        shown = _lines(_flat(content))
+    else:
+        shown = "".join(_table(table, name) for table in content)
+    return f'<details class="card"><summary>{escaped(name)}</summary>{shown}</details>\n'
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -154,8 +202,16 @@ def _text(value: Any) -> str:
     return format_value(value)
 
 
+def _texts(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {name.replace("_", " "): _text(value) for name, value in facts.items()}
+
+
+def _lines(facts: Mapping[str, Any]) -> str:
+    return _facts(_texts(facts), "facts", "")
+
+
 def _summary(facts: Mapping[str, Any]) -> str:
-    texts = {name.replace("_", " "): _text(value) for name, value in facts.items()}
+    texts = _texts(facts)
     tiles = {name: text for name, text in texts.items() if len(text) <= _TILE_CHARACTERS}
     lines = {name: text for name, text in texts.items() if name not in tiles}
     return _facts(tiles, "tiles", ' class="card"') + _facts(lines, "facts card", "")
@@ -169,7 +225,8 @@ def _facts(facts: Mapping[str, str], class_: str, each: str) -> str:
     return f'<dl class="{class_}">{items}</dl>\n' if items else ""
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(table: Table, heading: str) -> str:
+    rows = table.rows
     columns = list(dict.fromkeys(key for row in rows for key in row))
     if not columns:
         return ""
@@ -180,20 +237,26 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
         f'<th scope="col"{class_}>{escaped(column)}</th>'
         for column, class_ in zip(columns, classes, strict=True)
     )
-    body = "".join(_row([column[i] for column in written], classes) for i in range(len(rows)))
+    body = "".join(
+        _row([column[i] for column in written], classes, i in table.quoted)
+        for i in range(len(rows))
+    )
+    caption = f"<caption>{escaped(table.title)}</caption>" if table.title else ""
+    name = escaped(table.title or heading)
     return (
-        '<div class="card scroll" tabindex="0" role="region" aria-label="Results">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="card scroll" tabindex="0" role="region" aria-label="{name}">'
+        f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _row(texts: Sequence[str], classes: Sequence[str]) -> str:
+def _row(texts: Sequence[str], classes: Sequence[str], quoted: bool) -> str:
     first = f'<th scope="row"{classes[0]}>{escaped(texts[0])}</th>'
     rest = (
         f"<td{class_}>{escaped(text)}</td>"
         for text, class_ in zip(texts[1:], classes[1:], strict=True)
     )
-    return f"<tr>{first}{''.join(rest)}</tr>"
+    class_ = ' class="quoted"' if quoted else ""
+    return f"<tr{class_}>{first}{''.join(rest)}</tr>"
 
 
 def _charts(charts: Sequence[Chart]) -> str:
@@ -207,13 +270,24 @@ def _figure(chart: Chart) -> str:
     return f'<figure class="card">{heading}{chart.svg}{note}</figure>\n'
 
 
-def _gallery(pictures: Sequence[tuple[str, np.ndarray]]) -> str:
-    figures = "".join(
-        f'<figure><img alt="{escaped(caption)}" src="{data_uri(pixels)}">'
-        f"<figcaption>{escaped(caption)}</figcaption></figure>"
-        for caption, pixels in pictures
-    )
-    return f'<div class="card gallery">{figures}</div>' if figures else ""
+def _picture(picture: Picture) -> str:
+    caption = escaped(picture.caption)
+    small = max(picture.pixels.shape[:2], default=0) <= SMALL_SIDE
+    drawn = f'<img alt="{caption}" src="{picture_uri(picture.pixels)}"'
+    drawn += ' class="pixels">' if small else ">"
+    class_ = ' class="other"' if picture.other else ""
+    return f"<figure{class_}>{drawn}<figcaption>{caption}</figcaption></figure>"
+
+
+def _gallery(pictures: Sequence[Picture], kind: str = "") -> str:
+    figures = "".join(_picture(picture) for picture in pictures)
+    return f'<div class="card gallery{kind}">{figures}</div>' if figures else ""
+
+
+def _strip(strip: Strip) -> str:
+    others = "".join(_picture(picture) for picture in strip.others)
+    beside = f'<div class="gallery">{others}</div>'
+    return f'<div class="card strip">{_picture(strip.first)}{beside}</div>\n'
 
 
 def _notes(notes: Sequence[str]) -> str:

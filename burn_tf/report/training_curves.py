@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,31 @@ def training_curves(path: str | os.PathLike[str]) -> list[Chart]:
     if metrics.skipped and charts:
         note = f"{metrics.skipped} damaged line(s) of the metrics file were left out."
         charts[0] = dataclasses.replace(charts[0], note=f"{charts[0].note} {note}".strip())
+    return charts
+
+
+def overlaid_curves(runs: Mapping[str, Metrics]) -> list[Chart]:
+    """Draws the loss and the spread of the features of several runs over one axis each.
+
+    Args:
+        runs: metrics by name of the run; a line each, its stages one after the other.
+
+    Returns:
+        The charts that at least one run has something for.
+    """
+    charts = []
+    for key, title, options in (
+        ("loss", "Loss of each run", {}),
+        (
+            "feature_std",
+            "Spread of the features of each run (collapse shows as 0)",
+            {"from_zero": True},
+        ),
+    ):
+        found = {name: _chained(metrics, [key])[0].get(key) for name, metrics in runs.items()}
+        series = [Series(name, s.x, s.y) for name, s in found.items() if s is not None]
+        if series:
+            charts.append(_draw(title, series, y_label=key.replace("_", " "), **options))
     return charts
 
 

@@ -10,6 +10,14 @@ import pytest
 from burn_tf.cli import main as cli
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test writes features into the cache of whoever runs it."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("BURN_TF_HOME", str(folder))
+    return folder
+
+
 def evaluate(*words: str) -> int:
     return cli.main(["evaluate", "--protocol=knn:5", "--data=digits", *words])
 
@@ -53,3 +61,53 @@ def test_a_size_that_the_model_is_not_built_for(
     backbones.ReActNetTiny(input_shape=(16, 16, 3), include_top=False, pooling="avg").save(path)
     assert evaluate(f"--model={path}", "--image_size=8") == 2
     assert "`image_size` must be 16" in capsys.readouterr().err
+
+
+def test_several_protocols_give_a_table_and_a_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "results.json"
+    words = ["--protocol=linear:fast,knn:20", "--model=raw_pixels", "--image_size=8"]
+    assert evaluate(*words, f"--json={path}") == 0
+    records = json.loads(path.read_text(encoding="utf-8"))
+    assert [record["protocol"] for record in records] == ["linear:fast", "knn:20"]
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["protocol", "top1", "top5"] and set(rule) == {"-", " "}
+    for row, record in zip(rows, records, strict=True):
+        assert row.split()[0] == record["protocol"]
+        assert float(row.split()[1]) == pytest.approx(record["metrics"]["top1"], abs=0.006)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    from burn_tf import backbones
+
+    path = tmp_path / "model.keras"
+    backbones.ReActNetTiny(input_shape=(8, 8, 3), include_top=False, pooling="avg").save(path)
+    return path
+
+
+def test_features_are_kept_and_used_again(
+    model: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"--model={model}", "--data=synthetic:40"]
+    assert evaluate(*words, "--cache=none") == 0
+    assert not home.exists()
+    first = capsys.readouterr()
+    assert evaluate(*words) == 0
+    second = capsys.readouterr()
+    assert len(list((home / "features").glob("*.npy"))) == 2
+    assert evaluate(*words) == 0
+    third = capsys.readouterr()
+    assert first.out == second.out == third.out
+    # Features are computed with a line of progress for each split; none where they are kept.
+    assert first.err.count("features of synthetic:40") == 2
+    assert second.err.count("features of synthetic:40") == 2 and third.err == ""
+    assert evaluate(*words, f"--cache={tmp_path / 'own'}") == 0
+    assert len(list((tmp_path / "own").iterdir())) == 2
+
+
+def test_a_cache_that_is_no_folder(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(f"--model={model}", "--data=synthetic:40", f"--cache={model}") == 2
+    shown = capsys.readouterr().err
+    assert "`cache` must be a folder to write to" in shown and shown.count("\n") == 1

@@ -113,6 +113,31 @@ def test_flags_reach_the_command(command: types.ModuleType) -> None:
     assert seen == {"word": "hey", "times": 3, "loud": True}
 
 
+def test_words_fill_flags_in_their_order_and_the_last_may_take_all(
+    command: types.ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[str, list[str]]] = []
+
+    def register(flags: absl_flags.FlagValues) -> None:
+        absl_flags.DEFINE_string("word", None, "what to say", flag_values=flags)
+        absl_flags.DEFINE_multi_string("to", [], "whom to", flag_values=flags)
+        absl_flags.DEFINE_boolean("loud", False, "say it loud", flag_values=flags)
+
+    def run(flags: absl_flags.FlagValues) -> int:
+        seen.append((flags.word, flags.to))
+        return 0
+
+    command.register, command.run = register, run  # type: ignore[attr-defined]
+    command.POSITIONAL = ("word", "to")  # type: ignore[attr-defined]
+    assert cli.main(["echo", "hey", "you", "--loud", "her", "--to=him"]) == 0
+    assert cli.main(["echo", "hey"]) == 0
+    assert seen == [("hey", ["him", "you", "her"]), ("hey", [])]
+    assert "Usage: burn-tf echo WORD TO... [--flag" in cli.command_help("echo")
+    command.POSITIONAL = ("word",)  # type: ignore[attr-defined]
+    assert cli.main(["echo", "hey", "you"]) == 2
+    assert "takes WORD and flags only" in capsys.readouterr().err
+
+
 def test_a_flag_page_shows_defaults_and_what_is_required(command: types.ModuleType) -> None:
     page = cli.command_help("echo")
     assert "Say a word." in page

@@ -116,3 +116,13 @@ def test_a_layer_that_nobody_knows_is_named(tmp_path: Path) -> None:
     tf.keras.Sequential([tf.keras.Input([4]), Unknown()]).save(path)
     with pytest.raises(UserError, match="Unknown"):
         models.load_model(str(path))
+
+
+def test_the_side_that_a_model_needs() -> None:
+    fixed, free = tf.keras.Sequential([tf.keras.Input([8, 8, 3])]), raw_pixels
+    assert models.needed_side(fixed, None) == models.needed_side(fixed, 8) == 8
+    assert models.needed_side(free, 9) == 9
+    with pytest.raises(UserError, match=r"say which with --input_size=PIXELS"):
+        models.needed_side(free, None)
+    with pytest.raises(UserError, match=r"`image_size` must be 8.*Received: 9"):
+        models.needed_side(fixed, 9, "image_size")

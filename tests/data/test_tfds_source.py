@@ -138,3 +138,64 @@ def test_too_large_for_the_memory(monkeypatch):
     monkeypatch.setattr(tfds_source, "MAX_BYTES", 1000)
     with pytest.raises(UserError, match="folder of image files"):
         load_source("tfds:burn_toy_shapes")
+
+
+class BurnToyObjects(BurnToyShapes):
+    """Pictures with boxes, as TFDS has VOC and COCO."""
+
+    def _info(self):
+        box = {
+            "bbox": tfds.features.BBoxFeature(),
+            "label": tfds.features.ClassLabel(names=["cat", "dog", "cow"]),
+            "is_difficult": np.bool_,
+        }
+        features = {
+            "image": tfds.features.Image(encoding_format="png"),
+            "objects": tfds.features.Sequence(box),
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _generate_examples(self, name):
+        for i, picture in enumerate(pictures(self.SPLITS[name], len(name), self.SIZE)):
+            box = tfds.features.BBox(ymin=0.2, xmin=0.5, ymax=1.0, xmax=1.0)
+            marked = [{"bbox": box, "label": i % 3, "is_difficult": i % 2 == 1}] * (i % 3)
+            yield i, {"image": picture, "objects": marked}
+
+
+def test_boxes_are_in_pixels_and_targets_follow():
+    source = load_source("tfds:burn_toy_objects", split="test")
+    assert source.labels is None and source.class_names == ("cat", "dog", "cow")
+    assert sorted(map(len, source.objects)) == [0, 0, 1, 1, 2]
+    (single,) = [found for found in source.objects if len(found) == 1 and found.difficult[0]]
+    np.testing.assert_allclose(single.boxes, [[7.0, 2.0, 14.0, 10.0]], rtol=1e-6)
+    assert sorted(source.targets.tolist()) == [
+        [0, -1, 0],
+        [0, 0, 0],
+        [0, 0, 0],
+        [0, 0, 1],
+        [0, 1, 0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "train", "test"),
+    [
+        ("voc/2007/5.0.0", ["test", "train", "validation"], ["train", "validation"], ["test"]),
+        ("voc/2012/5.0.0", ["test", "train", "validation"], ["train"], ["validation"]),
+        ("coco/2017/1.1.0", ["test", "train", "validation"], ["train"], ["validation"]),
+        ("i_naturalist2018/1.0.0", ["test", "train", "validation"], ["train"], ["validation"]),
+        ("caltech_birds2011/0.2.0", ["test", "train"], ["train"], ["test"]),
+    ],
+)
+def test_splits_whose_annotations_are_public(name, there, train, test):
+    for split, wanted in (("train", train), ("test", test), ("all", train + test)):
+        assert tfds_source._splits(name, there, split) == (wanted, False)
+
+
+def test_the_real_builders_have_what_is_read():
+    """Names, versions and splits that README and protocols give; nothing is downloaded."""
+    for name in ("voc/2007:5.0.0", "coco/2017:1.1.0"):
+        assert tfds_source._object_names(tfds.builder(name).info.features)
+    for name in ("caltech_birds2011:0.2.0", "i_naturalist2018:1.0.0", "cifar100:3.0.2"):
+        assert tfds_source._keys(name, tfds.builder(name).info.features) == ("image", "label")
+    assert tfds.builder("imagenet2012_subset/1pct").info.features["label"].num_classes == 1000

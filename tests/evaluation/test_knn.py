@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from burn_tf._checks import UserError
-from burn_tf.evaluation import KNNProbe, raw_pixels
+from burn_tf.evaluation import KNNProbe, knn, raw_pixels
+from burn_tf.evaluation.metrics import classification_metrics
+from burn_tf.evaluation.splits import split_features
 
 
 def _brute_force(bank, queries, k):
@@ -35,6 +38,75 @@ def test_any_chunks_equal_brute_force(query_chunk, bank_chunk, k):
     indices, similarity = KNNProbe(k, query_chunk, bank_chunk).neighbours(bank, queries)
     np.testing.assert_array_equal(indices, _brute_force(bank, queries, k))
     assert similarity.dtype == np.float32 and (np.diff(similarity, axis=1) <= 0).all()
+
+
+def _near_ties(rng, kind):
+    """Banks whose neighbours float32 products put in a wrong order, or cannot tell apart."""
+    bank = rng.normal(size=(300, 40))
+    if kind == "close":
+        # Copies, each a little farther from the query than the one before: 1e-8 to 3e-6.
+        bank = np.ones((300, 40)) + 1e-4 * np.sqrt(np.arange(300))[:, None] * np.sign(bank)
+    elif kind == "collapsed":
+        bank = 1.0 + 1e-9 * bank
+    elif kind == "ascending":
+        bank = bank[np.argsort(bank @ np.ones(40))]
+    elif kind == "copies":
+        bank = bank[np.arange(300) % 3]
+    else:
+        bank *= 10.0 ** rng.integers(-30, 30, (300, 1))
+        bank[::50] = 0.0
+    return bank
+
+
+@pytest.mark.parametrize("kind", ["close", "collapsed", "ascending", "copies", "lengths"])
+@pytest.mark.parametrize(("k", "spare"), [(3, 64), (20, 5), (3, 0)])
+def test_near_ties_equal_brute_force(monkeypatch, kind, k, spare):
+    rng = np.random.default_rng(1)
+    bank = _near_ties(rng, kind)
+    queries = np.concatenate([np.ones((1, 40)), bank[50:52], rng.normal(size=(6, 40))])
+    expected = _brute_force(bank, queries, k)
+    monkeypatch.setattr(knn, "_SPARE", spare)
+    for chunks in ((512, 8192), (4, 32), (1, 299)):
+        indices, _ = KNNProbe(k, *chunks).neighbours(bank, queries)
+        np.testing.assert_array_equal(indices, expected)
+
+
+def test_only_crowded_queries_are_compared_in_float64(monkeypatch):
+    rng = np.random.default_rng(0)
+    bank = rng.normal(size=(500, 16))
+    bank[200:] = 1.0
+    seen = []
+    whole = KNNProbe._by_float64
+
+    def counted(probe, bank, queries):
+        seen.append(len(queries))
+        return whole(probe, bank, queries)
+
+    monkeypatch.setattr(KNNProbe, "_by_float64", counted)
+    # The first query's neighbours are among 300 equal rows, the others' are not.
+    queries = np.concatenate([np.ones((1, 16)), bank[:9]])
+    indices, _ = KNNProbe(3).neighbours(bank, queries)
+    assert seen == [1]
+    assert indices[0].tolist() == [200, 201, 202] and indices[1:, 0].tolist() == list(range(9))
+
+
+def test_groups_of_queries_do_not_matter(monkeypatch):
+    rng = np.random.default_rng(2)
+    bank, queries = rng.normal(size=(200, 12)), rng.normal(size=(50, 12))
+    expected = KNNProbe(5).neighbours(bank, queries)
+    monkeypatch.setattr(knn, "_GROUP_VALUES", 7 * 12)
+    monkeypatch.setattr(knn, "_RANKED_VALUES", 1)
+    for found, whole in zip(KNNProbe(5).neighbours(bank, queries), expected, strict=True):
+        np.testing.assert_array_equal(found, whole)
+
+
+def test_a_mapped_bank_in_float16(tmp_path: Path):
+    rng = np.random.default_rng(3)
+    bank, queries = (rng.normal(size=(size, 8)).astype(np.float16) for size in (120, 10))
+    np.save(tmp_path / "bank.npy", bank)
+    mapped = np.load(tmp_path / "bank.npy", mmap_mode="r")
+    indices, _ = KNNProbe(6, 4, 16).neighbours(mapped, queries)
+    np.testing.assert_array_equal(indices, _brute_force(bank, queries, 6))
 
 
 def test_similarity_is_the_cosine_also_when_negative():
@@ -103,6 +175,17 @@ def test_k_larger_than_the_bank_is_refused(golden):
         KNNProbe(401).run(lambda images: pytest.fail("features were computed"), golden)
     with pytest.raises(UserError, match=r"3\. Received: 4"):
         KNNProbe(4).neighbours(np.eye(3), np.eye(3))
+
+
+def test_votes_in_parts_are_the_whole(golden, monkeypatch):
+    probe = KNNProbe(5)
+    splits = split_features(raw_pixels, golden)
+    scores = probe.scores(
+        splits.train_features, splits.train_labels, splits.test_features, splits.num_classes
+    )
+    monkeypatch.setattr(knn, "_VOTING_ROWS", 7)
+    found = probe.measure(splits).metrics
+    assert found == classification_metrics(scores, splits.test_labels) == {"top1": 92.5}
 
 
 @pytest.mark.parametrize(

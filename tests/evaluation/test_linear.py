@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf.evaluation import LinearProbe, get_protocol, raw_pixels
+from burn_tf.evaluation import LinearProbe, get_protocol, linear, raw_pixels
 
 
 def _oracle(features, labels, classes, *, rates, momentum, decay, batch, seed):
@@ -88,6 +90,20 @@ def test_a_batch_larger_than_the_data_is_the_whole_data():
         for size in (9, 1000)
     )
     np.testing.assert_array_equal(whole, larger)
+
+
+def test_a_mapped_bank_in_blocks_is_the_same_training(monkeypatch, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(size=(50, 3)).astype(np.float16), rng.integers(0, 4, 50)
+    np.save(tmp_path / "bank.npy", features)
+    mapped = np.load(tmp_path / "bank.npy", mmap_mode="r")
+    probe = LinearProbe(learning_rate=0.5, epochs=3, weight_decay=0.01, batch_size=4)
+    whole = probe.fit_scores(features.astype(np.float32), labels, features, 4)
+    # Blocks of two batches; the last one is half a batch.
+    monkeypatch.setattr(linear, "_BLOCK_VALUES", 2 * 4 * 3)
+    monkeypatch.setattr(linear, "_SCORED_ROWS", 7)
+    blocks = probe.fit_scores(mapped, labels, mapped, 4)
+    np.testing.assert_allclose(blocks, whole, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("epochs", [1, 100])

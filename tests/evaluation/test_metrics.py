@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from burn_tf.evaluation import metrics
 from burn_tf.evaluation.metrics import classification_metrics, top_k_accuracy
 
 
@@ -36,3 +37,17 @@ def test_agrees_with_a_stable_sort():
 @pytest.mark.parametrize(("classes", "names"), [(5, {"top1"}), (6, {"top1", "top5"})])
 def test_top5_only_where_it_can_miss(classes, names):
     assert set(classification_metrics(np.eye(classes), np.arange(classes))) == names
+
+
+def test_ranks_in_parts_are_the_whole(monkeypatch):
+    rng = np.random.default_rng(0)
+    scores, labels = rng.integers(0, 4, (50, 7)).astype(float), rng.integers(0, 7, 50)
+    # By sorting: higher scores first, equal ones by class.
+    order = [sorted((-score, place) for place, score in enumerate(row)) for row in scores]
+    expected = [
+        [place for _, place in found].index(label)
+        for found, label in zip(order, labels, strict=True)
+    ]
+    for rows in (4096, 7):
+        monkeypatch.setattr(metrics, "_ROWS", rows)
+        assert metrics.label_ranks(scores, labels).tolist() == expected

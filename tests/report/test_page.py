@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from burn_tf.report import Series, line_chart, scatter_chart, write_report
+from burn_tf.report.page import Picture, Section, Strip, Table, write_sections
 from burn_tf.report.png import encode_png
 
 _VOID = {"meta", "img", "br", "link"}
@@ -127,6 +128,61 @@ def test_texts_are_escaped_everywhere(tmp_path: Path):
     )
     assert [t for t, _ in page.tags].count("img") == 1
     assert page.all("h1") == page.all("li") == [bad.replace("\ud800", "\ufffd")]
+
+
+def _sections(path: Path, *sections: Section) -> _Page:
+    write_sections(path, title="Runs", summary={}, sections=sections)
+    page = _Page(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    return page
+
+
+def test_a_section_has_its_parts_in_order(tmp_path: Path):
+    pixels = np.zeros((2, 2), np.uint8)
+    section = Section(
+        "All <parts>",
+        tables=[Table([{"a": 1}], "First"), Table([{"b": 2}])],
+        charts=[line_chart("Loss", [Series("kl", [0, 1], [2.0, 1.0])])],
+        strips=[Strip(Picture("query", pixels), [Picture("near", pixels, other=True)])],
+        gallery=[Picture("small", pixels)],
+        pictures=[Picture("large", np.zeros((80, 65, 3), np.uint8))],
+        folded={"Facts <1>": {"x": {"y": 3}}, "Grid": [Table([{"rate": 0.1}])]},
+        notes=["A note."],
+    )
+    page = _sections(tmp_path / "page.html", section)
+    shown = ["All <parts>", "First", "a", "1", "b", "2", "Loss", "query", "near", "small",
+             "large", "Facts <1>", "x: y", "3", "Grid", "rate", "0.1", "A note."]  # fmt: skip
+    texts = [text for tag, text in page.texts if tag not in ("text", "title", "desc", "style")]
+    assert texts == ["Runs", *shown]
+    regions = [a["aria-label"] for _, a in page.tags if a.get("role") == "region"]
+    assert regions == ["First", "All <parts>", "Grid"]
+
+
+def test_a_section_without_content_is_left_out(tmp_path: Path):
+    empty = Section("Empty", tables=[Table([])], gallery=[], notes=[])
+    page = _sections(tmp_path / "page.html", empty, Section("Full", notes=["x"]))
+    assert page.all("h2") == ["Full"]
+
+
+def test_quoted_rows_and_strangers_are_drawn_apart(tmp_path: Path):
+    pixels = np.zeros((2, 2), np.uint8)
+    section = Section(
+        "S",
+        tables=[Table([{"a": 1}, {"a": 2}], quoted=[1])],
+        strips=[Strip(Picture("q", pixels), [Picture("n", pixels), Picture("o", pixels, True)])],
+    )
+    page = _sections(tmp_path / "page.html", section)
+    assert [a.get("class") for t, a in page.tags if t == "tr"] == [None, None, "quoted"]
+    assert [a.get("class") for t, a in page.tags if t == "figure"] == [None, None, "other"]
+
+
+def test_only_small_pictures_show_their_pixels(tmp_path: Path):
+    pictures = [Picture("p", np.zeros((side, side, 3), np.uint8)) for side in (64, 65)]
+    page = _sections(tmp_path / "page.html", Section("S", pictures=pictures))
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert [image.get("class") for image in images] == ["pixels", None]
+    kinds = [str(image["src"]).partition(";")[0] for image in images]
+    assert kinds == ["data:image/png", "data:image/jpeg"]
 
 
 def test_an_empty_report_is_a_page(tmp_path: Path):

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 
 from burn_tf.report.charts import Chart
-from burn_tf.report.training_curves import read_metrics, stage_name, training_curves
+from burn_tf.report.training_curves import (
+    overlaid_curves,
+    read_metrics,
+    stage_name,
+    training_curves,
+)
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -188,6 +193,21 @@ def test_long_runs_are_smoothed_small_and_quick(tmp_path: Path):
     (chart,) = training_curves(_file(tmp_path / "m", rows))
     assert chart.note == "Pale: every update; bold: mean over 201 updates."
     assert len(chart.svg) < 20_000
+
+
+def test_runs_are_laid_over_each_other(tmp_path: Path):
+    two_stages = _run("stage1", range(4), loss=2.0, feature_std=0.5) + _run(
+        "stage2", range(3), loss=1.0
+    )
+    metrics = {
+        "long": read_metrics(_file(tmp_path / "long", two_stages)),
+        "short": read_metrics(_file(tmp_path / "short", _run("stage1", range(2), loss=3.0))),
+    }
+    loss, spread = overlaid_curves(metrics)
+    assert (loss.title, _legend(loss)) == ("Loss of each run", ["long", "short"])
+    assert "long: 7 values, first 2, last 1" in _said(loss)
+    assert spread.title.startswith("Spread of the features") and _legend(spread) == ["long"]
+    assert overlaid_curves({}) == []
 
 
 def test_stage_name():
