@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
+from burn_tf.cli.data import DATA_HELP
 from burn_tf.cli.targets import check_file_target
 
 
@@ -24,7 +25,7 @@ def register(flags: absl_flags.FlagValues) -> None:
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
-        "data", None, "labelled: digits, a folder, tfds:NAME or list:FILE", flag_values=flags
+        "data", None, f"with one class per image: {DATA_HELP}", flag_values=flags
     )
     absl_flags.DEFINE_integer(
         "budget", None, "epochs of each run, over all its stages", lower_bound=1, flag_values=flags

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from absl import flags as absl_flags
 
+from burn_tf.cli.data import DATA_HELP
+
 
 def register(flags: absl_flags.FlagValues) -> None:
     """The flags of `burn-tf demo`."""
-    absl_flags.DEFINE_string(
-        "data", "digits", "digits, a folder, tfds:NAME, list:FILE or synthetic:N", flag_values=flags
-    )
+    absl_flags.DEFINE_string("data", "digits", DATA_HELP, flag_values=flags)
     absl_flags.DEFINE_string(
         "workdir", "burn_demo", "folder for everything the run writes", flag_values=flags
     )

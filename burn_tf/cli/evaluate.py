@@ -14,6 +14,7 @@ from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
 from burn_tf.cli import models
+from burn_tf.cli.data import DATA_HELP
 from burn_tf.cli.targets import check_file_target
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "model", None, f"{models.MODEL_HELP}; or {models.RAW_PIXELS}", flag_values=flags
     )
-    absl_flags.DEFINE_string(
-        "data", None, "digits, a folder, tfds:NAME, list:FILE or synthetic:N", flag_values=flags
-    )
+    absl_flags.DEFINE_string("data", None, DATA_HELP, flag_values=flags)
     absl_flags.DEFINE_string(
         "json",
         None,

@@ -43,6 +43,11 @@ class FeatureSplits:
 
 def _labels(side: str, source: Source) -> np.ndarray:
     if source.labels is None or len(source.labels) == 0 or np.min(source.labels) < 0:
+        if source.targets is not None:
+            raise UserError(
+                "this protocol needs one class per image: use svm:voc07 for images of several. "
+                f"Received: {source.name!r} ({source.split})"
+            )
         raise UserError(
             f"a probe needs labels: give `{side}` class folders or a labelled set. "
             f"Received: {source.name!r} ({source.split}) without labels"

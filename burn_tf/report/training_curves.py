@@ -23,6 +23,14 @@ _NOT_LOSSES = frozenset(
 )  # fmt: skip
 _SMOOTH_FROM = 120
 _PART = "grad_norm_"
+# Titles and options of `overlaid_curves`.
+_OVERLAID: dict[str, tuple[str, dict[str, Any]]] = {
+    "loss": ("Loss of {}", {}),
+    "feature_std": (
+        "Spread of the features of {} (collapse shows as 0)",
+        {"from_zero": True},
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,28 +115,28 @@ def training_curves(path: str | os.PathLike[str]) -> list[Chart]:
     return charts
 
 
-def overlaid_curves(runs: Mapping[str, Metrics]) -> list[Chart]:
+def overlaid_curves(
+    runs: Mapping[str, Metrics],
+    keys: Sequence[str] = ("loss", "feature_std"),
+    of: str = "each run",
+) -> list[Chart]:
     """Draws the loss and the spread of the features of several runs over one axis each.
 
     Args:
         runs: metrics by name of the run; a line each, its stages one after the other.
+        keys: which of the two.
+        of: what the titles call the runs.
 
     Returns:
         The charts that at least one run has something for.
     """
     charts = []
-    for key, title, options in (
-        ("loss", "Loss of each run", {}),
-        (
-            "feature_std",
-            "Spread of the features of each run (collapse shows as 0)",
-            {"from_zero": True},
-        ),
-    ):
+    for key in keys:
         found = {name: _chained(metrics, [key])[0].get(key) for name, metrics in runs.items()}
         series = [Series(name, s.x, s.y) for name, s in found.items() if s is not None]
         if series:
-            charts.append(_draw(title, series, y_label=key.replace("_", " "), **options))
+            title, options = _OVERLAID[key]
+            charts.append(_draw(title.format(of), series, y_label=key.replace("_", " "), **options))
     return charts
 
 

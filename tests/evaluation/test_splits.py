@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -23,6 +24,13 @@ def _data(make_source, train, test, train_names=None, test_names=None):
         make_source(ARRAY, test, test_names, "test"),
         image_size=8,
     )
+
+
+def test_images_of_several_classes_are_sent_to_the_svm(make_source):
+    data = _data(make_source, None, LABELS)
+    several = dataclasses.replace(data.train, targets=np.eye(6, 3, dtype=np.int8))
+    with pytest.raises(UserError, match="use svm:voc07 for images of several"):
+        check_labels(dataclasses.replace(data, train=several))
 
 
 def test_counts_the_classes_of_train(make_source):
