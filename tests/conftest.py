@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,18 @@ def two_replicas() -> tf.distribute.Strategy:
     One for all tests: strategies made in turn number their collectives alike, and these then clash.
     """
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
+def cifar10(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of images that lies packed beside the checkout."""
+    archive = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10.tar.xz"
+    if not archive.is_file():
+        pytest.skip(f"the images of CIFAR-10 are not at {archive}")
+    folder = tmp_path_factory.mktemp("data")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    return str(folder / "cifar10")
 
 
 @pytest.fixture(autouse=True)

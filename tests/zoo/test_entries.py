@@ -6,7 +6,6 @@ Where the images are that floors were measured on, the probe is run too (slow).
 from __future__ import annotations
 
 import re
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,6 @@ from zoo.floors import measure_floor
 from zoo.manifest import Entry, Floor, read_manifest
 from zoo.model_cards import card_path, facts
 
-ARCHIVE = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10.tar.xz"
 ENTRIES = list(read_manifest().values())
 
 
@@ -189,17 +187,6 @@ def test_card_has_a_floor(entry: Entry) -> None:
         == ("this model", floor.protocol, floor.metric)
     ]
     assert floor.value > 0 and all(floor.value < value for value in measured)
-
-
-@pytest.fixture(scope="session")
-def cifar10(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of images that lies packed beside the checkout."""
-    if not ARCHIVE.is_file():
-        pytest.skip(f"the images of CIFAR-10 are not at {ARCHIVE}")
-    folder = tmp_path_factory.mktemp("data")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    return str(folder / "cifar10")
 
 
 @pytest.mark.slow

@@ -1,0 +1,84 @@
+"""Every protocol from the command line and on real images, whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from burn_tf.cli.main import main
+from burn_tf.data import Source, load_source
+from burn_tf.evaluation import PROTOCOLS, EvaluationData, run_protocols
+from burn_tf.evaluation.transfer import TRANSFER_SETS
+
+# Digits have no boxes, and other classes than the sets that one transfers to. Fine-tuning with more
+# labels is semi:1pct on more images, and takes minutes.
+OTHER = ("transfer:", "detect:", "segment:", "semi:list", "semi:10pct")
+ANY_DATA = sorted(name for name in PROTOCOLS if not name.startswith(OTHER))
+# LIBLINEAR takes minutes on maps of 2,048 values.
+PROBES = [name for name in ANY_DATA if not name.startswith(("semi:", "svm:"))]
+
+
+def _score(metrics: dict[str, float]) -> float:
+    """The figure that says how well classes are told apart, in percent."""
+    return next(metrics[name] for name in ("top1", "map11", "map11_k96") if name in metrics)
+
+
+@pytest.fixture(scope="module")
+def digits_network(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A binary network that knows the brightness of each quarter: enough to be above chance."""
+    path = tmp_path_factory.mktemp("model") / "tiny.keras"
+    tf.keras.utils.set_random_seed(1)
+    zoo.ReActNetTiny(input_shape=(16, 16, 3), include_top=False, pooling="avg").save(path)
+    return str(path)
+
+
+@pytest.mark.slow
+def test_every_protocol_on_digits(digits_network: str, tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    words = [f"--protocol={','.join(ANY_DATA)}", f"--model={digits_network}", "--data=digits"]
+    assert main(["evaluate", *words, f"--json={file}", "--cache=none"]) == 0
+    records = json.loads(file.read_text(encoding="utf-8"))
+    assert [record["protocol"] for record in records] == ANY_DATA
+    for record in records:
+        assert np.isfinite(list(record["metrics"].values())).all(), record["protocol"]
+        assert {"weights_sha256", "versions", "command"} <= set(record["provenance"])
+        if record["protocol"] != "embedding":
+            # Chance is 10 %; semi:1pct has 14 images.
+            assert _score(record["metrics"]) > 12.0, record["protocol"]
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFER_SETS))
+def test_transfer_to_digits_is_refused(
+    digits_network: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"--protocol=transfer:{name}", f"--model={digits_network}", "--data=digits"]
+    assert main(["evaluate", *words, "--cache=none"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert f"transfer:{name}" in line and "Received: 'digits'" in line
+
+
+def _part(source: Source, count: int) -> Source:
+    return source.subset(np.linspace(0, source.num_images - 1, count).astype(int))
+
+
+@pytest.mark.slow
+def test_every_probe_on_cifar10(cifar10: str) -> None:
+    """The zoo's weights beat the same network untrained under each of them."""
+    entry = zoo.get_entry("burn_reactnet_a")
+    train, test = (load_source(cifar10, split=split) for split in ("train", "test"))
+    data = EvaluationData(_part(train, 2000), _part(test, 500), entry.input.size)
+    scores = []
+    for weights in ("default", None):
+        backbone = zoo.load(entry.name, weights=weights, pooling="avg")
+        results = run_protocols([*PROBES, "transfer:cifar10"], backbone, data)
+        scores.append({result.protocol: result.metrics for result in results})
+    trained, untrained = scores
+    for name in trained:
+        if name != "embedding":
+            assert _score(trained[name]) > _score(untrained[name]) + 3.0, name
+    assert trained["embedding"]["collapsed"] == 0
