@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burn_tf.evaluation.bank_file import DamagedBank, read_bank, write_bank
+from burn_tf._bank_file import DamagedBank, read_bank, write_bank
 
 KEY = "a" * 64
 ROWS = np.random.default_rng(0).normal(size=(150, 6)).astype(np.float32)
