@@ -1,0 +1,130 @@
+"""Training: the schedule, batches without boxes, mistakes, and eight images by heart."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from burn_tf._checks import UserError
+from burn_tf.backbones import ReActNetTiny
+from burn_tf.data import Objects
+from burn_tf.detection import Detector, DetectorTraining, training_batches
+from burn_tf.detection.training import TrainingStep
+from tests.detection.made_boxes import NAMES, made_boxes
+
+TINY = {"include_top": False, "stem_strides": 2}
+
+
+def small(width: int = 8, depth: int = 1) -> Detector:
+    tf.keras.utils.set_random_seed(0)
+    return Detector.of(ReActNetTiny(**TINY), NAMES, 64, width=width, depth=depth)
+
+
+def values(detector: Detector) -> list[np.ndarray]:
+    return [variable.numpy() for variable in detector.network.trainable_variables]
+
+
+def test_the_rate_of_every_update():
+    settings = DetectorTraining(warmup_updates=1000)
+    # 24 epochs of 1,000 updates: a warm-up of 1,000; lower from the epochs 18 and 22 on.
+    places = [0, 499, 999, 17_999, 18_000, 21_999, 22_000, 23_999]
+    rates = [settings.rate(place, 24_000) for place in places]
+    np.testing.assert_allclose(rates, [1e-5, 5e-3, 1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4])
+    # A short one warms up over a tenth of its updates.
+    assert settings.rate(0, 48) == pytest.approx(0.01 / 4)
+    assert settings.rate(3, 48) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("decay_epochs", (-1,)),
+        ("decay_factor", 0.0),
+        ("learning_rate", 0.0),
+        ("momentum", 1.0),
+        ("weight_decay", -1.0),
+        ("max_norm", 0.0),
+        ("min_scale", 1.5),
+    ],
+)
+def test_numbers_out_of_range(name, value):
+    with pytest.raises(UserError, match=f"`{name}` must be .*Received: "):
+        DetectorTraining(**{name: value})
+
+
+def test_batches_without_any_box_stay_finite_and_teach_the_background():
+    source = made_boxes(number=4, empty=(0, 1, 2, 3))
+    detector = small()
+    before = values(detector)
+    settings = DetectorTraining(epochs=3, batch_size=4, learning_rate=0.001, warmup_updates=0)
+    losses = settings.run(detector, source)
+    assert len(losses) == 3 and np.isfinite(losses).all() and losses[2] < losses[0]
+    after = values(detector)
+    assert all(np.isfinite(value).all() for value in after)
+    names = [variable.name for variable in detector.network.trainable_variables]
+    moved = [n for n, old, new in zip(names, before, after, strict=True) if (old != new).any()]
+    assert {name.split("/")[0] for name in moved} >= {"conv_0", "out_3", "stem_conv"}
+
+
+def test_one_update_by_hand():
+    """Plain SGD with decay of kernels on the gradient of the loss that the step reports."""
+    source = made_boxes(number=2)
+    detector = small()
+    settings = DetectorTraining(weight_decay=0.1, max_norm=1e9, momentum=0.5)
+    ((images, boxes, classes),) = training_batches(source, image_size=64, batch_size=2)
+    before, step = values(detector), TrainingStep(detector, settings)
+    first = float(step(images, boxes, classes, 0.0))
+    for old, new in zip(before, values(detector), strict=True):
+        np.testing.assert_array_equal(old, new)
+    biases = [i for i, value in enumerate(before) if value.ndim == 1]
+    kernels = [i for i, value in enumerate(before) if value.ndim > 1]
+    step(images, boxes, classes, 1e-3)
+    with_decay = values(detector)
+    # The same again without decay: kernels differ by rate * decay * value, vectors do not.
+    other = small()
+    plain = TrainingStep(other, dataclasses.replace(settings, weight_decay=0.0))
+    assert float(plain(images, boxes, classes, 0.0)) == pytest.approx(first, rel=1e-6)
+    plain(images, boxes, classes, 1e-3)
+    without = values(other)
+    for i in biases:
+        np.testing.assert_allclose(with_decay[i], without[i], atol=1e-7)
+    for i in kernels:
+        np.testing.assert_allclose(with_decay[i], without[i] - 1e-4 * before[i], atol=2e-7)
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_line():
+    detector = small()
+    settings = DetectorTraining(
+        epochs=4, batch_size=4, learning_rate=1e30, max_norm=1e30, warmup_updates=0
+    )
+    with pytest.raises(UserError, match=r"not finite at update .*lower `learning_rate`"):
+        settings.run(detector, made_boxes(number=4))
+
+
+def test_a_class_that_the_detector_lacks_is_refused():
+    source = dataclasses.replace(made_boxes(number=1), objects=(Objects.of([[1, 1, 9, 9]], [7]),))
+    with pytest.raises(UserError, match=r"classes below 3.*class 7 in 'made'"):
+        DetectorTraining().run(small(), source)
+
+
+@pytest.mark.slow
+def test_eight_images_by_heart():
+    """The tiny binary network with a narrow head finds what it was shown; empty images stay so."""
+    pytest.importorskip("pycocotools", reason="AP needs the extra burn_tf[detection]")
+    from burn_tf.evaluation.detect import detection_metrics
+
+    source = made_boxes(number=8, empty=(2,))
+    detector = small(width=32, depth=2)
+    settings = DetectorTraining(
+        epochs=250, decay_epochs=(200,), batch_size=8, min_scale=1.0, learning_rate=0.01
+    )
+    losses = settings.run(detector, source)
+    found = detector.detect_source(source)
+    metrics, _ = detection_metrics(source, found, NAMES)
+    assert metrics["ap50"] > 80 and metrics["ap50_voc07"] > 80
+    assert losses[-1] < 0.5 * losses[0]
+    assert not (found[2].scores > 0.3).any()
