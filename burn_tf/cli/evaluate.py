@@ -5,7 +5,9 @@ Several protocols share one extraction of features, and features are kept for th
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,15 +31,19 @@ def register(flags: absl_flags.FlagValues) -> None:
         None,
         "one or more, with commas: linear:burn, linear:burn-scene, linear:msbreg, linear:fast, "
         "knn:5, knn:20, knn:200, semi:1pct, semi:10pct, semi:list, svm:voc07, svm:voc07-fewshot, "
-        "embedding, and transfer:NAME with NAME cifar10, cifar100, cub200, birdsnap, places205 or "
-        "inat18",
+        "embedding, detect:voc, and transfer:NAME with NAME cifar10, cifar100, cub200, birdsnap, "
+        "places205 or inat18",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
         "model", None, f"{models.MODEL_HELP}; or {models.RAW_PIXELS}", flag_values=flags
     )
     absl_flags.DEFINE_string(
-        "data", None, "digits, a folder, tfds:NAME, list:FILE or synthetic:N", flag_values=flags
+        "data",
+        None,
+        "digits, a folder, tfds:NAME, list:FILE or synthetic:N; with boxes: voc:FOLDER, "
+        "coco:FOLDER or a tfds: set with objects",
+        flag_values=flags,
     )
     absl_flags.DEFINE_string(
         "json",
@@ -50,6 +56,13 @@ def register(flags: absl_flags.FlagValues) -> None:
         None,
         "folder that keeps features, by weights and images, or none; features in BURN_TF_HOME "
         "(or the platform's cache folder) where it is not given",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "output",
+        None,
+        "folder for what detect:voc makes beside its figures: the detector and pictures for "
+        "burn-tf report",
         flag_values=flags,
     )
     absl_flags.DEFINE_boolean(
@@ -87,9 +100,18 @@ def run(flags: absl_flags.FlagValues) -> int:
         for split in ("train", "test")
     )
     splits = evaluation.EvaluationData(
-        train, test, image_size, flags.batch_size, cache, progress=True, antialias=flags.antialias
+        train,
+        test,
+        image_size,
+        flags.batch_size,
+        cache,
+        progress=True,
+        antialias=flags.antialias,
+        output=flags.output,
     )
     results = evaluation.run_protocols(flags.protocol, model, splits)
+    if flags.json is not None and flags.output is not None:
+        results = [_movable(result, flags.json, flags.output) for result in results]
     print(_table(results), flush=True)
     if flags.json is not None:
         atomic_write(flags.json, _json(results) + "\n")
@@ -104,6 +126,19 @@ def _cache_folder(asked: str | None) -> Path | None:
     from zoo.cache import cache_folder
 
     return cache_folder() / "features"
+
+
+def _movable(result: Result, json_file: str, output: str) -> Result:
+    """The result with the pictures in `output` named as seen from the JSON file."""
+    here, pictures = Path(json_file).absolute().parent, Path(output).absolute()
+    entries = [
+        {**entry, "image": os.path.relpath(entry["image"], here)}
+        if pictures in Path(entry["image"]).parents
+        else entry
+        for entry in result.provenance.get("detections", [])
+    ]
+    known = {"detections": entries} if entries else {}
+    return dataclasses.replace(result, provenance={**result.provenance, **known})
 
 
 def _table(results: Sequence[Result]) -> str:

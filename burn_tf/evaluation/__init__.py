@@ -2,6 +2,7 @@
 
 from burn_tf.evaluation import feature_bank
 from burn_tf.evaluation.average_precision import average_precision, mean_average_precision
+from burn_tf.evaluation.detect import DetectionProbe
 from burn_tf.evaluation.embedding import EmbeddingProbe, effective_rank, embedding_measures
 from burn_tf.evaluation.fast_linear import FastLinearProbe
 from burn_tf.evaluation.feature_bank import FeatureBank
@@ -24,6 +25,7 @@ from burn_tf.evaluation.transfer import TRANSFER_SETS, Transfer
 __all__ = [
     "PROTOCOLS",
     "TRANSFER_SETS",
+    "DetectionProbe",
     "EmbeddingProbe",
     "EvaluationData",
     "FastLinearProbe",

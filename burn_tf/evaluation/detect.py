@@ -83,9 +83,10 @@ class DetectionProbe:
 
         Raises:
             UserError: no boxes, no object to learn or to find, classes that differ between the
-                splits, or no pycocotools to score with.
+                splits, no pycocotools to score with, or an `output` that is no folder.
         """
         check_pycocotools()
+        _check_folder(data.output)
         for source in (data.train, data.test):
             check_boxes(source)
         if data.train.class_names != data.test.class_names:
@@ -163,6 +164,19 @@ class DetectionProbe:
             "loss_by_epoch": [round(loss, 6) for loss in losses],
             "pycocotools": importlib.metadata.version("pycocotools"),
         }
+
+
+def _check_folder(output: str | os.PathLike[str] | None) -> None:
+    """Makes the folder before the training, which a path that is a file would throw away."""
+    if output is None:
+        return
+    try:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            "`output` must be a folder that is there or can be made. "
+            f"Received: {os.fspath(output)!r} ({error.strerror})"
+        ) from error
 
 
 def class_names(data: EvaluationData) -> tuple[str, ...]:

@@ -104,6 +104,13 @@ def test_data_that_cannot_be_used(side, change, message):
         DetectionProbe(training=SHORT).run(raw_pixels, data)
 
 
+def test_an_output_that_is_a_file_is_refused_before_any_training(tmp_path):
+    path = tmp_path / "taken"
+    path.write_text("")
+    with pytest.raises(UserError, match=r"`output` must be a folder.*taken"):
+        DetectionProbe(training=SHORT).check(splits(output=path))
+
+
 def test_a_backbone_without_levels_is_refused_before_any_training():
     with pytest.raises(UserError, match=r"`backbone` must .*'raw_pixels' with the levels none"):
         DetectionProbe(training=SHORT).run(raw_pixels, splits())
