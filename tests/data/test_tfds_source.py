@@ -136,7 +136,7 @@ def test_failure_to_prepare_is_one_line(monkeypatch):
 
 def test_too_large_for_the_memory(monkeypatch):
     monkeypatch.setattr(tfds_source, "MAX_BYTES", 1000)
-    with pytest.raises(UserError, match="folder of image files"):
+    with pytest.raises(UserError, match="burn-tf data pack tfds:burn_toy_shapes --output"):
         load_source("tfds:burn_toy_shapes")
 
 
