@@ -115,6 +115,7 @@ class Comparison:
                 self.plan.image_size,
                 settings.probes,
                 settings.checkpoint_seconds,
+                settings.teacher_cache,
             )
         )
         outcome = Outcome.read(run)
