@@ -31,8 +31,8 @@ def register(flags: absl_flags.FlagValues) -> None:
         None,
         "one or more, with commas: linear:burn, linear:burn-scene, linear:msbreg, linear:fast, "
         "knn:5, knn:20, knn:200, semi:1pct, semi:10pct, semi:list, svm:voc07, svm:voc07-fewshot, "
-        "embedding, detect:voc, and transfer:NAME with NAME cifar10, cifar100, cub200, birdsnap, "
-        "places205 or inat18",
+        "embedding, detect:voc, segment:coco, and transfer:NAME with NAME cifar10, cifar100, "
+        "cub200, birdsnap, places205 or inat18",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
@@ -61,8 +61,8 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "output",
         None,
-        "folder for what detect:voc makes beside its figures: the detector and pictures for "
-        "burn-tf report",
+        "folder for what detect:voc and segment:coco make beside their figures: the detector "
+        "and pictures for burn-tf report",
         flag_values=flags,
     )
     absl_flags.DEFINE_boolean(

@@ -17,6 +17,7 @@ from burn_tf.evaluation.protocols import (
     run_protocols,
 )
 from burn_tf.evaluation.results import Result
+from burn_tf.evaluation.segment import InstanceSegmentation
 from burn_tf.evaluation.semi_supervised import SemiSupervised
 from burn_tf.evaluation.statistics import Summary, summarise
 from burn_tf.evaluation.svm import SVMProbe
@@ -31,6 +32,7 @@ __all__ = [
     "FastLinearProbe",
     "FeatureBank",
     "FrozenFeatures",
+    "InstanceSegmentation",
     "KNNProbe",
     "LinearProbe",
     "Result",

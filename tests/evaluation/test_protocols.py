@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, float | list[int]]] = {
     "transfer:inat18": {"learning_rate": 30.0, "epochs": 100},
     "embedding": {"images": 1000},
     "detect:voc": {"width": 256, "depth": 4},
+    "segment:coco": {"epochs": 12, "learning_rate": 0.02, "batch_size": 16},
 }
 FROZEN = sorted(name for name in PROTOCOLS if name.startswith(("linear:", "knn:")))
 
