@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from burn_tf._checks import UserError, check_integer
+from burn_tf._compat import is_functional
 from burn_tf.backbones import end_points
 
 # What KerasCV's RetinaNet asks a backbone for.
@@ -54,8 +55,7 @@ def pyramid_backbone(backbone: tf.keras.Model, image_size: int, *, seed: int = 0
 
 
 def _named_levels(backbone: tf.keras.Model) -> dict[str, str]:
-    layers = getattr(backbone, "get_layer", None)
-    found = end_points(backbone) if layers is not None and _is_image_model(backbone) else {}
+    found = end_points(backbone) if _is_image_model(backbone) else {}
     if not {"P2", "P3"} & set(found):
         name = getattr(backbone, "name", getattr(backbone, "__name__", backbone))
         raise UserError(
@@ -66,7 +66,7 @@ def _named_levels(backbone: tf.keras.Model) -> dict[str, str]:
 
 
 def _is_image_model(backbone: tf.keras.Model) -> bool:
-    shape = getattr(backbone, "input_shape", None)
+    shape = backbone.input_shape if is_functional(backbone) else None
     return isinstance(shape, tuple) and len(shape) == 4
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +50,8 @@ def retinanet(
             KerasCV's own has 3).
         anchor_size: side in pixels of the smallest square anchor at stride 8, above 0; it doubles
             from level to level. None: a quarter of `image_size`, between 16 (smaller anchors lie
-            too far apart to meet every object) and 32 (KerasCV's).
+            too far apart to meet every object) and 32 (KerasCV's). An object that no anchor meets
+            with IoU 0.5, as one of half the smallest anchor's side, is not learned.
         seed: of the start values of all that is new, at least 0.
 
     Returns:
@@ -71,6 +74,9 @@ def retinanet(
     """
     check_integer("num_classes", num_classes, low=1)
     check_integer("depth", depth, low=0)
+    check_integer("width", width, low=1)
+    size = anchor_size_of(image_size) if anchor_size is None else anchor_size
+    check_range("anchor_size", size, low=0.0, low_open=True)
     levels = pyramid_backbone(backbone, image_size, seed=seed)
     shapes = {name: tuple(levels.output_shape[name][1:]) for name in BACKBONE_LEVELS}
     parts = {
@@ -86,7 +92,6 @@ def retinanet(
         ),
         "box_head": prediction_head(ANCHORS * 4, width, depth, seed=seed + 50, name="box_head"),
     }
-    size = anchor_size_of(image_size) if anchor_size is None else anchor_size
     return assembled(parts, num_classes, size)
 
 
@@ -135,11 +140,16 @@ def prediction_head(
     return tf.keras.Sequential([entry, *layers, last], name=name)
 
 
+def _keras_cv() -> Any:
+    """KerasCV, which takes 2 s to import and prints a line on its backend, which is not asked."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        import keras_cv
+    return keras_cv
+
+
 def assembled(parts: Mapping[str, tf.keras.Model], num_classes: int, anchor_size: float) -> Any:
     """The detector of these parts: backbone, feature_pyramid, classification_head and box_head."""
-    import keras_cv  # it takes 2 s to import
-
-    check_range("anchor_size", anchor_size, low=0.0, low_open=True)
+    keras_cv = _keras_cv()
     anchors = keras_cv.layers.AnchorGenerator(
         bounding_box_format=BOX_FORMAT,
         sizes=[anchor_size * stride / _STRIDES[0] for stride in _STRIDES],

@@ -117,6 +117,8 @@ def test_detection_from_a_folder_as_voc_has_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("pycocotools", reason="AP needs the extra burn_tf[detection]")
+    import tensorflow as tf
+
     from burn_tf import backbones
     from burn_tf.detection import DetectorTraining
     from burn_tf.evaluation import PROTOCOLS, DetectionProbe
@@ -130,7 +132,12 @@ def test_detection_from_a_folder_as_voc_has_it(
     backbones.ReActNetTiny((64, 64, 3), include_top=False, pooling="avg").save(model)
     words = [f"--model={model}", f"--data=voc:{tmp_path}", "--protocol=detect:voc"]
     path = tmp_path / "result.json"
-    assert evaluate(*words, f"--json={path}", f"--output={tmp_path / 'kept'}") == 0
+    # One update and one batch: to trace their graphs would take most of the time.
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert evaluate(*words, f"--json={path}", f"--output={tmp_path / 'kept'}") == 0
+    finally:
+        tf.config.run_functions_eagerly(False)
     row = capsys.readouterr().out
     record = json.loads(path.read_text(encoding="utf-8"))
     assert row.startswith(f"protocol detect:voc  ap {record['metrics']['ap']:.2f}  ap50 ")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.backbones import ReActNetTiny
-from burn_tf.detection import retinanet
+from burn_tf.detection import feature_pyramid, retinanet
+from burn_tf.detection.pyramid import BACKBONE_LEVELS
+from burn_tf.detection.retinanet import prediction_head
 
 TINY = {"include_top": False, "stem_strides": 2}
 
@@ -70,13 +74,23 @@ def test_the_start_is_the_prior_everywhere_and_no_change_of_the_anchors(model):
     assert np.abs(outputs["box"]).max() < 1.0
 
 
-def test_the_same_seed_gives_the_same_new_layers():
-    tf.keras.utils.set_random_seed(0)
-    backbone = ReActNetTiny(**TINY)
-    made = [retinanet(backbone, 2, 64, width=4, depth=1, seed=s) for s in (3, 3, 4)]
-    first, again, other = ([w.numpy() for w in one.trainable_weights] for one in made)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert sum(not np.array_equal(a, b) for a, b in zip(first, other, strict=True)) >= 14
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: prediction_head(9, 4, 2, seed=seed, name="head"),
+        lambda seed: feature_pyramid(dict.fromkeys(BACKBONE_LEVELS, (2, 2, 3)), 4, seed=seed),
+    ],
+)
+def test_the_same_seed_gives_the_same_new_layers(make):
+    first, again, other = (
+        [w.numpy() for w in make(seed).trainable_weights if w.shape.rank == 4] for seed in (3, 3, 4)
+    )
+    for value, same, another in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(value, same)
+        assert (value != another).any()
+    # No two layers of one shape start alike either.
+    pairs = itertools.combinations(first, 2)
+    assert not any(a.shape == b.shape and (a == b).all() for a, b in pairs)
 
 
 @pytest.mark.parametrize(

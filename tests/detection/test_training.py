@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,6 +22,19 @@ TINY = {"include_top": False, "stem_strides": 2}
 def small(width: int = 8, depth: int = 1) -> Detector:
     tf.keras.utils.set_random_seed(0)
     return Detector.of(ReActNetTiny(**TINY), NAMES, 64, width=width, depth=depth)
+
+
+@pytest.fixture(scope="module")
+def built() -> tuple[Detector, list[np.ndarray]]:
+    """One detector for all tests that train but a little, and the weights it starts from."""
+    detector = small()
+    return detector, detector.network.get_weights()
+
+
+@pytest.fixture
+def detector(built: tuple[Detector, list[np.ndarray]]) -> Detector:
+    built[0].network.set_weights(built[1])
+    return built[0]
 
 
 def values(detector: Detector) -> list[np.ndarray]:
@@ -56,24 +70,32 @@ def test_numbers_out_of_range(name, value):
         DetectorTraining(**{name: value})
 
 
-def test_batches_without_any_box_stay_finite_and_teach_the_background():
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """No graph: to trace one takes ten times as long as the few updates that are looked at here."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_batches_without_any_box_stay_finite_and_teach_the_background(eager, detector):
     source = made_boxes(number=4, empty=(0, 1, 2, 3))
-    detector = small()
-    before = values(detector)
-    settings = DetectorTraining(epochs=3, batch_size=4, learning_rate=0.001, warmup_updates=0)
+    heads = [detector.model.classification_head, detector.model.box_head]
+    before = [head.get_weights() for head in heads]
+    settings = DetectorTraining(epochs=2, batch_size=4, weight_decay=0.0, warmup_updates=0)
     losses = settings.run(detector, source)
-    assert len(losses) == 3 and np.isfinite(losses).all() and losses[2] < losses[0]
-    after = values(detector)
-    assert all(np.isfinite(value).all() for value in after)
-    names = [variable.name for variable in detector.network.trainable_variables]
-    moved = [n for n, old, new in zip(names, before, after, strict=True) if (old != new).any()]
-    assert {name.split("/")[0] for name in moved} >= {"conv_0", "out_3", "stem_conv"}
+    assert len(losses) == 2 and np.isfinite(losses).all()
+    assert all(np.isfinite(value).all() for value in values(detector))
+    # Every class became less likely everywhere; of boxes there was nothing to learn.
+    assert (heads[0].get_weights()[-1] < before[0][-1]).all()
+    for value, same in zip(heads[1].get_weights(), before[1], strict=True):
+        np.testing.assert_array_equal(value, same)
 
 
-def test_one_update_by_hand():
+def test_one_update_by_hand(eager, detector):
     """Plain SGD with decay of kernels on the gradient of the loss that the step reports."""
     source = made_boxes(number=2)
-    detector = small()
+    start = detector.network.get_weights()
     settings = DetectorTraining(weight_decay=0.1, max_norm=1e9, momentum=0.5)
     ((images, boxes, classes),) = training_batches(source, image_size=64, batch_size=2)
     before, step = values(detector), TrainingStep(detector, settings)
@@ -85,19 +107,18 @@ def test_one_update_by_hand():
     step(images, boxes, classes, 1e-3)
     with_decay = values(detector)
     # The same again without decay: kernels differ by rate * decay * value, vectors do not.
-    other = small()
-    plain = TrainingStep(other, dataclasses.replace(settings, weight_decay=0.0))
+    detector.network.set_weights(start)
+    plain = TrainingStep(detector, dataclasses.replace(settings, weight_decay=0.0))
     assert float(plain(images, boxes, classes, 0.0)) == pytest.approx(first, rel=1e-6)
     plain(images, boxes, classes, 1e-3)
-    without = values(other)
+    without = values(detector)
     for i in biases:
         np.testing.assert_allclose(with_decay[i], without[i], atol=1e-7)
     for i in kernels:
         np.testing.assert_allclose(with_decay[i], without[i] - 1e-4 * before[i], atol=2e-7)
 
 
-def test_a_loss_that_is_not_finite_stops_with_one_line():
-    detector = small()
+def test_a_loss_that_is_not_finite_stops_with_one_line(eager, detector):
     settings = DetectorTraining(
         epochs=4, batch_size=4, learning_rate=1e30, max_norm=1e30, warmup_updates=0
     )
@@ -105,10 +126,10 @@ def test_a_loss_that_is_not_finite_stops_with_one_line():
         settings.run(detector, made_boxes(number=4))
 
 
-def test_a_class_that_the_detector_lacks_is_refused():
+def test_a_class_that_the_detector_lacks_is_refused(detector):
     source = dataclasses.replace(made_boxes(number=1), objects=(Objects.of([[1, 1, 9, 9]], [7]),))
     with pytest.raises(UserError, match=r"classes below 3.*class 7 in 'made'"):
-        DetectorTraining().run(small(), source)
+        DetectorTraining().run(detector, source)
 
 
 @pytest.mark.slow
@@ -120,7 +141,7 @@ def test_eight_images_by_heart():
     source = made_boxes(number=8, empty=(2,))
     detector = small(width=32, depth=2)
     settings = DetectorTraining(
-        epochs=250, decay_epochs=(200,), batch_size=8, min_scale=1.0, learning_rate=0.01
+        epochs=120, decay_epochs=(84,), batch_size=8, min_scale=1.0, learning_rate=0.01
     )
     losses = settings.run(detector, source)
     found = detector.detect_source(source)

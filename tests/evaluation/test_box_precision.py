@@ -111,7 +111,7 @@ def _slow_ap50(truths, found, number):
         for k in sorted(range(len(own)), key=lambda k: -own.scores[k]):
             if own.classes[k] != number:
                 continue
-            overlaps = {i: float(box_overlaps(own.boxes[[k]], truth.boxes[[i]])) for i in free}
+            overlaps = {i: box_overlaps(own.boxes[[k]], truth.boxes[[i]])[0, 0] for i in free}
             best = max(overlaps, key=lambda i: overlaps[i], default=None)
             hit = best is not None and overlaps[best] >= 0.5
             free -= {best} if hit else set()
@@ -137,7 +137,7 @@ def test_coco_against_loops():
         found.append(seen(moved[kept], rng.random(3)[kept], wrong[kept]))
     for number, one in enumerate(coco_precision(truths, found, 2)):
         assert one["ap50"] == pytest.approx(_slow_ap50(truths, found, number), abs=1e-9)
-        assert 0.1 < one["ap75"] < one["ap"] + 0.5 and 0.3 < one["ap50"] < 0.95
+        assert 0.2 < one["ap50"] < 0.8, "neither trivial"
 
 
 def test_without_pycocotools_one_line_says_what_to_install(monkeypatch):
