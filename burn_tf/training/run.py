@@ -206,7 +206,8 @@ class Run:
         views = self.workers.batches(share, self.recipe.batch_size)
         # Only a dataset of one process knows its length.
         steps = None if self.workers.replicas == 1 else left
-        self.watch.check_memory(method, views, self.recipe.batch_size)
+        stream = self.stream if self.workers.is_chief else None
+        self.watch.check_memory(method, views, self.recipe.batch_size, stream, self.label)
         with self.stop:
             method.fit(views, epochs=1, steps_per_epoch=steps, verbose=0, callbacks=callbacks)
 
