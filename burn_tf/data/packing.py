@@ -9,7 +9,7 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,46 +19,17 @@ from PIL import Image
 
 from burn_tf._checks import UserError, check_integer
 from burn_tf._files import atomic_path
-from burn_tf.data import images, subsets
-from burn_tf.data.objects import Objects
+from burn_tf.data import images
 from burn_tf.data.packed_index import PackedIndex, Shard, index_path, write_index
+from burn_tf.data.packing_contents import Contents, Item, contents, png_bytes
 from burn_tf.data.records import FRAME_BYTES, Records, example_bytes
-from burn_tf.data.sources import find_files, load_source, report_skipped
+from burn_tf.data.sources import report_skipped
 
 SPLITS = ("train", "test")
 # ImageNet's shards are then 115 MB large.
 _IMAGES_PER_SHARD = 1024
 _CHUNK = 256
 _JPEG_QUALITY = 95
-
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    """One image that is to be packed: what it is called, how its file is read, its label."""
-
-    name: str
-    read: Callable[[], bytes]
-    label: int | None = None
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Contents:
-    """One split that is to be packed; a `total` of 0 where there is none.
-
-    Args:
-        total: number of items.
-        items: the images, each of them read when it is its turn.
-        class_names, targets, objects, repairs: as `Source` has them, one row per item.
-        skipped: what could not be read already.
-    """
-
-    total: int
-    items: Iterable[Item]
-    class_names: tuple[str, ...] | None = None
-    targets: np.ndarray | None = None
-    objects: tuple[Objects, ...] = ()
-    repairs: str = ""
-    skipped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,57 +116,6 @@ def _check_folder(folder: str | os.PathLike[str]) -> None:
         )
 
 
-def contents(spec: str, split: str, strict: bool) -> Contents:
-    """The images of one split, in the order of `load_source`; files and TFDS are not read yet.
-
-    Raises:
-        UserError: what `load_source` refuses.
-    """
-    listing = find_files(spec, split, strict)
-    if listing is not None:
-        labels: Sequence[int | None] = listing.labels or [None] * len(listing.paths)
-        items = (
-            Item(os.path.relpath(path, listing.root), Path(path).read_bytes, label)
-            for path, label in zip(listing.paths, labels, strict=True)
-        )
-        return Contents(
-            len(listing.paths), items, listing.class_names, listing.targets, listing.objects,
-            listing.repairs,
-        )  # fmt: skip
-    parts, inner = subsets.split_parts(spec)
-    if inner.startswith("tfds:") and not parts:
-        from burn_tf.data import tfds_source  # tensorflow-datasets takes a second to import
-
-        stream = tfds_source.stream(inner.removeprefix("tfds:"), split)
-        if stream is not None:
-            rows = (Item(name, functools.partial(bytes, data), label) for name, data, label in stream.rows)
-            return Contents(stream.total, rows, stream.class_names)
-    return _loaded(spec, split, strict)
-
-
-def _loaded(spec: str, split: str, strict: bool) -> Contents:
-    """What is read as a whole: made-up images, and TFDS sets with boxes."""
-    source = load_source(spec, split, strict)
-
-    def read(index: int) -> bytes:
-        if source.records is not None:
-            return source.records.read(index)
-        return source.encoded[index] if source.encoded else png_bytes(source.image(index))
-
-    names = None if source.records is None else source.records.names
-    labels = [None] * source.num_images if source.labels is None else source.labels.tolist()
-    items = (
-        Item(
-            f"number {i}" if names is None else names[i].decode(), functools.partial(read, i), label
-        )
-        for i, label in enumerate(labels)
-    )
-    return Contents(
-        source.num_images, items, source.class_names, source.targets, source.objects,
-        source.repairs, source.skipped,
-    )  # fmt: skip
-
-
 @dataclasses.dataclass(frozen=True)
 class _Ready:
     """An image file that TensorFlow reads as Pillow does, or the reason why there is none."""
@@ -244,13 +164,6 @@ def _shrunk(pixels: np.ndarray, image_size: int) -> tuple[bytes, tuple[int, int]
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue(), (height, width)
-
-
-def png_bytes(pixels: np.ndarray) -> bytes:
-    """A PNG file of uint8 [H, W, 3]."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _prepared(items: Iterable[Item], image_size: int | None) -> Iterator[tuple[Item, _Ready]]:
