@@ -90,7 +90,7 @@ def learned_passes(name: str, method: Any, views: Sequence[Any]) -> list[Any]:
 def other_passes(name: str, method: Any, views: Sequence[Any]) -> list[Any]:
     """Outputs of frozen and averaged networks."""
     if name in ("BURN", "S2BNN"):
-        features = [method._teacher_features(view) for view in views]
+        features = method.frozen_teacher.outputs(views)
         if name == "S2BNN":
             return [method.teacher_head(feature, training=False) for feature in features]
         return features

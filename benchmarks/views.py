@@ -21,7 +21,6 @@ random order, hue through HSV, grey, GaussianBlur, solarize, then normalisation 
 import argparse
 import functools
 import json
-import math
 import os
 import random
 import tempfile
@@ -38,28 +37,15 @@ from burn_tf.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD  # noqa: E402
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps  # noqa: E402
-from sklearn.datasets import load_sample_images  # noqa: E402
+from PIL import Image  # noqa: E402
+from pillow_reference import (  # type: ignore[import-not-found]  # noqa: E402  a file beside this one
+    photographs,
+    pillow_view,
+)
 
 VIEWS = 2
 TARGETS = {32: 4000, 224: 150}
 BATCH = {32: 256, 224: 16}
-
-
-def photographs(folder: str, number: int = 64) -> None:
-    """JPEG files of about 500 x 375: windows of scikit-learn's two sample photographs."""
-    generator = np.random.default_rng(0)
-    pictures = [Image.fromarray(picture) for picture in load_sample_images().images]
-    for i in range(number):
-        picture = pictures[i % len(pictures)]
-        width = int(generator.integers(480, 640))
-        height = width * 3 // 4
-        left = int(generator.integers(0, 640 - width + 1))
-        top = int(generator.integers(0, 427 - min(height, 426)))
-        window = picture.crop((left, top, left + width, min(top + height, 427)))
-        window.resize((500, 375), Image.Resampling.BICUBIC).save(
-            os.path.join(folder, f"{i:04}.jpg"), quality=90
-        )
 
 
 def rate(batches: Iterator[int], seconds: float) -> float:
@@ -107,58 +93,6 @@ def floor(source: Source, size: int) -> Iterator[int]:
             yield int(batch.shape[0])
     for _ in indices.map(load, num_parallel_calls=1).prefetch(1):
         yield 1
-
-
-def pillow_view(image: Image.Image, policy: Policy, size: int, dice: random.Random) -> np.ndarray:
-    """One view, as torchvision composes it from Pillow's functions."""
-    image = image.crop(_pillow_crop(image, policy, dice)).resize(
-        (size, size), Image.Resampling.BILINEAR
-    )
-    if dice.random() < policy.flip:
-        image = ImageOps.mirror(image)
-    if dice.random() < policy.jitter:
-        steps = [_enhance(ImageEnhance.Brightness, policy.brightness, dice)]
-        steps += [_enhance(ImageEnhance.Contrast, policy.contrast, dice)]
-        steps += [_enhance(ImageEnhance.Color, policy.saturation, dice)]
-        steps += [lambda picture: _pillow_hue(picture, dice.uniform(-policy.hue, policy.hue))]
-        dice.shuffle(steps)
-        for step in steps:
-            image = step(image)
-    if dice.random() < policy.grey:
-        image = image.convert("L").convert("RGB")
-    if dice.random() < policy.blur:
-        image = image.filter(ImageFilter.GaussianBlur(dice.uniform(*policy.blur_sigma)))
-    if dice.random() < policy.solarise:
-        image = ImageOps.solarize(image)
-    mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
-    return (np.asarray(image, np.float32) / 255.0 - mean) / std
-
-
-def _pillow_crop(
-    image: Image.Image, policy: Policy, dice: random.Random
-) -> tuple[int, int, int, int]:
-    for _ in range(10):
-        area = image.width * image.height * dice.uniform(*policy.crop_area)
-        ratio = math.exp(
-            dice.uniform(math.log(policy.crop_ratio[0]), math.log(policy.crop_ratio[1]))
-        )
-        width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < width <= image.width and 0 < height <= image.height:
-            left, top = dice.randint(0, image.width - width), dice.randint(0, image.height - height)
-            return left, top, left + width, top + height
-    return 0, 0, image.width, image.height
-
-
-def _enhance(
-    kind: type, strength: float, dice: random.Random
-) -> Callable[[Image.Image], Image.Image]:
-    return lambda image: kind(image).enhance(dice.uniform(max(0.0, 1 - strength), 1 + strength))
-
-
-def _pillow_hue(image: Image.Image, turn: float) -> Image.Image:
-    hue, saturation, value = image.convert("HSV").split()
-    turned = (np.asarray(hue).astype(np.int16) + round(turn * 255)).astype(np.uint8)
-    return Image.merge("HSV", (Image.fromarray(turned), saturation, value)).convert("RGB")
 
 
 def pillow(source: Source, policy: Policy, size: int) -> Iterator[int]:

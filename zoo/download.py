@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from burn_tf._checks import UserError
+from burn_tf._file_lock import hold_lock
 from burn_tf._files import atomic_write
 from zoo import manifest
 from zoo.cache import HOME_VARIABLE, OFFLINE_VARIABLE, cache_folder, is_offline
-from zoo.file_lock import hold_lock
 from zoo.manifest import WeightFile
 from zoo.transfer import DiskError, TransferError, transfer
 

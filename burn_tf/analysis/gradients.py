@@ -18,7 +18,7 @@ from burn_tf.recipes import Recipe
 from burn_tf.recipes.options import BURNOptions
 from burn_tf.report import Series
 from burn_tf.training.building import build_method, build_optimizer
-from burn_tf.training.pretraining import total_steps
+from burn_tf.training.run import total_steps
 
 # The loss of each run: what differs from the recipe.
 LOSSES: dict[str, dict[str, Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
+from burn_tf.cli import teacher_flags
 from burn_tf.cli.data import DATA_HELP
 from burn_tf.cli.targets import check_file_target
 
@@ -89,6 +90,7 @@ def _register_run(flags: absl_flags.FlagValues) -> None:
         lower_bound=0.001,
         flag_values=flags,
     )
+    teacher_flags.register(flags)
     for kind, what in (("json", "the table"), ("html", "the page")):
         absl_flags.DEFINE_string(
             kind, None, f"file to write {what} to, besides the one in --workdir", flag_values=flags
@@ -117,6 +119,7 @@ def run(flags: absl_flags.FlagValues) -> int:
         overrides=tuple(flags.set),
         strict=flags.strict,
         checkpoint_seconds=flags.checkpoint_seconds,
+        teacher_cache=teacher_flags.read(flags),
     )
     comparison = Comparison(settings, flags.workdir, json_file=flags.json, html_file=flags.html)
     table = comparison.run()

@@ -5,7 +5,9 @@ Several protocols share one extraction of features, and features are kept for th
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +32,8 @@ def register(flags: absl_flags.FlagValues) -> None:
         None,
         "one or more, with commas: linear:burn, linear:burn-scene, linear:msbreg, linear:fast, "
         "knn:5, knn:20, knn:200, semi:1pct, semi:10pct, semi:list, svm:voc07, svm:voc07-fewshot, "
-        "embedding, and transfer:NAME with NAME cifar10, cifar100, cub200, birdsnap, places205 or "
-        "inat18",
+        "embedding, detect:voc, segment:coco, and transfer:NAME with NAME cifar10, cifar100, "
+        "cub200, birdsnap, places205 or inat18",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
@@ -49,6 +51,13 @@ def register(flags: absl_flags.FlagValues) -> None:
         None,
         "folder that keeps features, by weights and images, or none; features in BURN_TF_HOME "
         "(or the platform's cache folder) where it is not given",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "output",
+        None,
+        "folder for what detect:voc and segment:coco make beside their figures: the detector "
+        "and pictures for burn-tf report",
         flag_values=flags,
     )
     absl_flags.DEFINE_boolean(
@@ -86,9 +95,18 @@ def run(flags: absl_flags.FlagValues) -> int:
         for split in ("train", "test")
     )
     splits = evaluation.EvaluationData(
-        train, test, image_size, flags.batch_size, cache, progress=True, antialias=flags.antialias
+        train,
+        test,
+        image_size,
+        flags.batch_size,
+        cache,
+        progress=True,
+        antialias=flags.antialias,
+        output=flags.output,
     )
     results = evaluation.run_protocols(flags.protocol, model, splits)
+    if flags.json is not None and flags.output is not None:
+        results = [_movable(result, flags.json, flags.output) for result in results]
     print(_table(results), flush=True)
     if flags.json is not None:
         atomic_write(flags.json, _json(results) + "\n")
@@ -103,6 +121,19 @@ def _cache_folder(asked: str | None) -> Path | None:
     from zoo.cache import cache_folder
 
     return cache_folder() / "features"
+
+
+def _movable(result: Result, json_file: str, output: str) -> Result:
+    """The result with the pictures in `output` named as seen from the JSON file."""
+    here, pictures = Path(json_file).absolute().parent, Path(output).absolute()
+    entries = [
+        {**entry, "image": os.path.relpath(entry["image"], here)}
+        if pictures in Path(entry["image"]).parents
+        else entry
+        for entry in result.provenance.get("detections", [])
+    ]
+    known = {"detections": entries} if entries else {}
+    return dataclasses.replace(result, provenance={**result.provenance, **known})
 
 
 def _table(results: Sequence[Result]) -> str:

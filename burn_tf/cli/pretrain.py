@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
+from burn_tf.cli import data_flags, teacher_flags
 from burn_tf.cli.data import DATA_HELP
+
+if TYPE_CHECKING:
+    from burn_tf.recipes import Recipe
+
+# `burn_tf.training.STRATEGIES`; a help page does not wait for TensorFlow.
+STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
 
 
 def register(flags: absl_flags.FlagValues) -> None:
@@ -36,15 +45,55 @@ def register(flags: absl_flags.FlagValues) -> None:
         lower_bound=0.001,
         flag_values=flags,
     )
+    absl_flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        list(STRATEGIES),
+        "devices that train together; auto: several workers where TF_CONFIG or Slurm's srun names "
+        "them, else several GPUs, else one device (as --dry_run always does)",
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_string(
+        "tpu", "", "name or address of the TPU of --strategy=tpu", flag_values=flags
+    )
+    absl_flags.DEFINE_integer(
+        "port",
+        None,
+        "first port of the workers on a Slurm node (default: by the job's number)",
+        lower_bound=1,
+        upper_bound=65535,
+        flag_values=flags,
+    )
+    absl_flags.DEFINE_float(
+        "start_seconds",
+        300.0,
+        "how long the other workers are waited for",
+        lower_bound=1.0,
+        flag_values=flags,
+    )
+    data_flags.register(flags)
+    absl_flags.DEFINE_integer(
+        "accumulate",
+        None,
+        "micro-batches that each batch is worked on in, one after the other, to save memory "
+        "(default: the recipe's)",
+        lower_bound=1,
+        flag_values=flags,
+    )
+    teacher_flags.register(flags)
     absl_flags.mark_flags_as_required(["recipe"], flag_values=flags)
 
 
 def run(flags: absl_flags.FlagValues) -> int:
     """Run the recipe, or two steps of it."""
     from burn_tf import recipes, training
-    from burn_tf.data import load_source
+    from burn_tf.training.peers import end_process
 
-    recipe = recipes.override(recipes.get_recipe(flags.recipe), flags.set)
+    accumulate = [] if flags.accumulate is None else [f"accumulate={flags.accumulate}"]
+    recipe = recipes.override(recipes.get_recipe(flags.recipe), [*flags.set, *accumulate])
+    teacher_cache = teacher_flags.read(flags)
+    if teacher_cache is not None:
+        teacher_cache.draws(recipe)
     if flags.dry_run:
         figures = training.dry_run(recipe)
         print(f"dry run of {recipe.name}: 2 steps, loss {figures['loss']:.4g}", flush=True)
@@ -52,9 +101,37 @@ def run(flags: absl_flags.FlagValues) -> int:
     for name in ("data", "workdir"):
         if getattr(flags, name) is None:
             raise UserError(f"`burn-tf pretrain` needs --{name}. See `burn-tf pretrain --help`.")
-    training.check_recipe(recipe)
-    source = load_source(flags.data, split="train", strict=flags.strict)
-    print(f"{source.num_images} images from {flags.data}, recipe {recipe.name}", flush=True)
-    training.pretrain(recipe, source, flags.workdir, checkpoint_seconds=flags.checkpoint_seconds)
-    print(f"backbone: {flags.workdir}/{training.BACKBONE_FILE}", flush=True)
+    try:
+        return _train(flags, recipe, teacher_cache)
+    except training.LostWorker as error:
+        # Without the orderly exit, which may wait for the worker that is gone.
+        end_process(str(error))
+        raise
+
+
+def _train(flags: absl_flags.FlagValues, recipe: Recipe, teacher_cache: Any) -> int:
+    from burn_tf import training
+    from burn_tf.data import load_source
+
+    # First of all: TensorFlow forms its group of workers before its first operation.
+    with training.make_workers(
+        flags.strategy, tpu=flags.tpu, port=flags.port, start_seconds=flags.start_seconds
+    ) as workers:
+        training.check_recipe(recipe)
+        source = load_source(flags.data, split="train", strict=flags.strict)
+        source = data_flags.applied(flags, source)
+        if workers.replicas > 1:
+            print(workers.describe(), flush=True)
+        if workers.is_chief:
+            print(f"{source.num_images} images from {flags.data}, recipe {recipe.name}", flush=True)
+        training.pretrain(
+            recipe,
+            source,
+            flags.workdir,
+            checkpoint_seconds=flags.checkpoint_seconds,
+            workers=workers,
+            teacher_cache=teacher_cache,
+        )
+    if workers.is_chief:
+        print(f"backbone: {flags.workdir}/{training.BACKBONE_FILE}", flush=True)
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from burn_tf._checks import UserError
+from burn_tf._file_lock import hold_lock
 from burn_tf._files import atomic_write
 from burn_tf.compare.page import write_page
 from burn_tf.compare.plan import Plan, Run
@@ -19,7 +20,6 @@ from burn_tf.compare.settings import Settings
 from burn_tf.compare.table import Outcome, failure_lines, shown, summary, table_rows
 from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE, Job
 from burn_tf.report import format_table
-from zoo.file_lock import hold_lock
 
 RECORD_FILE, TABLE_FILE, PAGE_FILE = "comparison.json", "table.json", "report.html"
 LOG_FILE = "log.txt"
@@ -115,6 +115,7 @@ class Comparison:
                 self.plan.image_size,
                 settings.probes,
                 settings.checkpoint_seconds,
+                settings.teacher_cache,
             )
         )
         outcome = Outcome.read(run)

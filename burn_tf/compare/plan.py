@@ -95,6 +95,7 @@ class Plan:
             self._check_budget(self._stages(variant))
         self.sizes = self._sizes()
         self.runs = self._runs()
+        self._check_cache()
 
     @property
     def shares_teacher(self) -> bool:
@@ -143,6 +144,21 @@ class Plan:
                 f"{len(stages) * (self.settings.budget // len(stages) + 1)}. "
                 f"Received: {self.settings.budget}"
             )
+
+    def _check_cache(self) -> None:
+        cache = self.settings.teacher_cache
+        for run in self.runs:
+            if cache is None or not run.trained or run.recipe is None:
+                continue
+            if run.row == entries.TEACHER:
+                continue
+            if not _has_teacher(run):
+                raise UserError(
+                    "`teacher_cache` must be left out where a method without a frozen teacher is "
+                    "compared: it would see new views in every epoch and the others would not. "
+                    f"Received: {run.row}"
+                )
+            cache.draws(run.recipe)
 
     def _sizes(self) -> Sizes:
         built = build_backbone(self.base.backbone, self.image_size, "none")

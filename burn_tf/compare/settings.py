@@ -11,6 +11,7 @@ from burn_tf.compare.presets import PRESETS, Variant
 from burn_tf.evaluation import PROTOCOLS
 from burn_tf.training.building import BACKBONES
 from burn_tf.training.pretraining import check_model_file
+from burn_tf.training.teacher_cache import TeacherCache
 
 STAGES = {"two": ("activations", "both"), "one": ("both",), "float": ("none",)}
 
@@ -34,6 +35,8 @@ class Settings:
         overrides: key=value settings of the base recipe.
         strict: stop at an image that cannot be read.
         checkpoint_seconds: time between checkpoints of a run.
+        teacher_cache: where the frozen teachers' features are kept, where all that is compared
+            learns from one; None: new views in every epoch.
 
     Raises:
         UserError: an unknown name, a repetition, a number out of range.
@@ -53,6 +56,7 @@ class Settings:
     overrides: tuple[str, ...] = ()
     strict: bool = False
     checkpoint_seconds: float = 120.0
+    teacher_cache: TeacherCache | None = None
 
     def __post_init__(self) -> None:
         if bool(self.methods) == (self.preset is not None):
@@ -84,8 +88,11 @@ class Settings:
     def record(self) -> dict[str, Any]:
         """What must be the same when a comparison goes on; methods and seeds may be added."""
         named = dataclasses.asdict(self)
-        added = ("methods", "seeds", "checkpoint_seconds", "strict")
-        return {name: value for name, value in named.items() if name not in added}
+        added = ("methods", "seeds", "checkpoint_seconds", "strict", "teacher_cache")
+        kept = {name: value for name, value in named.items() if name not in added}
+        # The folder may be another one; the views are what a run learns from.
+        views = None if self.teacher_cache is None else self.teacher_cache.views
+        return {**kept, "cached_views": views}
 
     def variants(self) -> tuple[Variant, ...]:
         """The rows of the table: one per method, or those of the preset."""

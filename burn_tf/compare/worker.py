@@ -24,7 +24,7 @@ from burn_tf.evaluation import EvaluationData, raw_pixels, run_protocols
 from burn_tf.evaluation.splits import labelled_features
 from burn_tf.methods.base import feature_deviation
 from burn_tf.recipes import Recipe
-from burn_tf.training import build_backbone, pretrain
+from burn_tf.training import TeacherCache, build_backbone, pretrain
 
 RESULT_FILE, FAILURE_FILE = "result.json", "failure.json"
 _DEVIATION_IMAGES = 2048
@@ -40,6 +40,7 @@ class Job:
         image_size: side in pixels at which features are measured.
         probes: names of protocols.
         checkpoint_seconds: time between checkpoints.
+        teacher_cache: where the frozen teacher's features are kept, if it has one; or None.
     """
 
     run: Run
@@ -49,6 +50,7 @@ class Job:
     image_size: int
     probes: tuple[str, ...]
     checkpoint_seconds: float
+    teacher_cache: TeacherCache | None = None
 
 
 def work(job: Job) -> dict[str, Any]:
@@ -57,14 +59,16 @@ def work(job: Job) -> dict[str, Any]:
     folder = job.run.folder
     folder.mkdir(parents=True, exist_ok=True)
     if job.run.trained:
+        recipe = _recipe(job.run)
         with RunClock(folder):
             backbone = pretrain(
-                _recipe(job.run),
+                recipe,
                 train,
                 folder,
                 checkpoint_seconds=job.checkpoint_seconds,
                 stream=sys.stdout,
                 label=f"{job.run.label}: ",
+                teacher_cache=job.teacher_cache if recipe.method.teacher else None,
             )
     else:
         backbone = _untrained(job.run, job.image_size)

@@ -167,7 +167,7 @@ def _of_files(spec: str, sources: dict[str, Source], tiny: int) -> list[Finding]
     places: dict[bytes, list[tuple[str, str]]] = defaultdict(list)
     for split, source in sources.items():
         corrupt += [f"{path} ({reason})" for path, reason in source.skipped]
-        for name, data, (height, width, unusual) in _stored(spec, source):
+        for name, data, (height, width, unusual) in _stored(spec, source, corrupt):
             places[hashlib.sha256(data).digest()].append((split, name))
             if min(height, width) < tiny:
                 small.append(f"{name}: {width} x {height}")
@@ -189,8 +189,16 @@ def _of_files(spec: str, sources: dict[str, Source], tiny: int) -> list[Finding]
 _Look = tuple[int, int, str]  # height, width, what is unusual or ""
 
 
-def _stored(spec: str, source: Source) -> Iterator[tuple[str, bytes, _Look]]:
-    """Name, bytes and look of every image, one at a time."""
+def _stored(spec: str, source: Source, corrupt: list[str]) -> Iterator[tuple[str, bytes, _Look]]:
+    """Name, bytes and look of every image, one at a time; packed ones may turn out corrupt."""
+    if source.records is not None:
+        for index, name in enumerate(source.records.names):
+            try:
+                data = source.records.read(index)
+                yield f"{source.split}/{name.decode()}", data, _look(data)
+            except (ValueError, OSError) as error:
+                corrupt.append(f"{source.split}/{name.decode()} ({error})")
+        return
     listing = find_files(spec, source.split)
     if listing is not None:
         skipped = {path for path, _ in source.skipped}

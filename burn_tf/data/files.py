@@ -58,7 +58,7 @@ def _scan(
 ) -> Scan:
     failures: dict[int, str] = {}
     headers = _headers(number, read, failures)
-    array = _room_for({(header.height, header.width) for header in headers.values()}, number)
+    array = room_for({(header.height, header.width) for header in headers.values()}, number)
     kinds = {position: header.kind for position, header in headers.items()}
     plain = [position for position, kind in kinds.items() if kind == images.PLAIN]
     done = _decode_plain(plain, [stored[i] for i in plain], read_tensor, array)
@@ -93,7 +93,7 @@ def _header(position: int, read: Callable[..., bytes]) -> images.Header:
         return images.read_header(read(position))
 
 
-def _room_for(shapes: set[tuple[int, int]], number: int) -> np.ndarray | None:
+def room_for(shapes: set[tuple[int, int]], number: int) -> np.ndarray | None:
     """uint8 [number, H, W, 3] if there is one shape and it is small."""
     if len(shapes) != 1:
         return None

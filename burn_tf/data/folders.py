@@ -52,9 +52,9 @@ def read_folder(folder: str, split: str) -> Listing:
     root = os.path.abspath(os.path.expanduser(folder))
     if not os.path.isdir(root):
         raise UserError(
-            "`data` must be digits, a folder, tfds:NAME, list:FILE, synthetic:N, voc:FOLDER, "
-            "coco:FOLDER, cub:FOLDER, classes:FILE:DATA or images:FILE:DATA; no such folder. "
-            f"Received: {folder!r}"
+            "`data` must be digits, a folder, packed:FOLDER, tfds:NAME, list:FILE, synthetic:N, "
+            "voc:FOLDER, coco:FOLDER, cub:FOLDER, classes:FILE:DATA or images:FILE:DATA; no such "
+            f"folder. Received: {folder!r}"
         )
     train = os.path.join(root, "train")
     tests = [os.path.join(root, name) for name in _TEST_FOLDERS]

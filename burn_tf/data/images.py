@@ -20,6 +20,8 @@ SUFFIXES = (
 ODD, PLAIN = 0, 1
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112
+# Pixels around a window that are decoded with it, and the share of a file up to which that pays.
+_MARGIN, _PART = 8, 0.4
 # What Pillow's readers raise on damaged files, by format.
 _READ_ERRORS = (OSError, SyntaxError, EOFError, ValueError, LookupError, TypeError, struct.error)
 _DAMAGE = (*_READ_ERRORS, zlib.error, Image.DecompressionBombError)
@@ -156,6 +158,46 @@ def decode_tensor(data: tf.Tensor, kind: tf.Tensor | None = None) -> tf.Tensor:
         )
 
     return plain() if kind is None else tf.cond(tf.equal(kind, PLAIN), plain, odd)
+
+
+def decode_part_tensor(
+    data: tf.Tensor, shape: tf.Tensor, window: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """In a graph: the pixels of a PLAIN file that lie in a window, and perhaps others.
+
+    They equal those of `decode_tensor` bit for bit: colour is stored at half the width and height
+    and smoothed over its neighbours, so 8 pixels around the window are decoded too (2 were
+    enough in every case that was tried, 0 were not: values differed by up to 22).
+
+    A part is decoded where it is less than 0.4 of a JPEG. What stands before it must be
+    read all the same, so that this saves half of 1.0 ms for a quarter of 500 x 375, and nothing
+    for a half of it (2026-11-22).
+
+    Args:
+        data: string scalar.
+        shape: int32 [2], height and width of the image.
+        window: int32 [4]: top, left, height, width.
+
+    Returns:
+        uint8 [H, W, 3], and int32 [2]: row and column of its first pixel in the image.
+    """
+    first = tf.maximum(window[:2] - _MARGIN, 0)
+    extent = tf.minimum(window[:2] + window[2:] + _MARGIN, shape) - first
+    small = tf.cast(tf.reduce_prod(extent), tf.float32) < _PART * tf.cast(
+        tf.reduce_prod(shape), tf.float32
+    )
+    is_jpeg = tf.equal(tf.strings.substr(data, 0, 2), b"\xff\xd8")
+
+    def part() -> tuple[tf.Tensor, tf.Tensor]:
+        pixels = tf.io.decode_and_crop_jpeg(
+            data, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE"
+        )
+        return pixels, first
+
+    def whole() -> tuple[tf.Tensor, tf.Tensor]:
+        return decode_tensor(data), tf.zeros([2], tf.int32)
+
+    return tf.cond(small & is_jpeg, part, whole)
 
 
 def probe_tensor(data: tf.Tensor) -> tf.Tensor:

@@ -16,6 +16,7 @@ from absl import logging
 from burn_tf._checks import UserError, check_choice
 from burn_tf.data import coco, cub, files, folders, images, subsets, voc
 from burn_tf.data.objects import Objects
+from burn_tf.data.records import Records
 
 SPLITS = ("train", "test", "all")
 
@@ -39,6 +40,8 @@ class Source:
             not, -1 it counts neither way (VOC's difficult ones); else None. `labels` is then None.
         objects: boxes and their classes, one `Objects` per image, or none at all.
         repairs: a line on boxes that were cut or left out, or "".
+        records: where packed images lie, otherwise.
+        data_service: address of the tf.data service that makes the views, or None.
 
     Example:
         >>> import burn_tf
@@ -63,11 +66,14 @@ class Source:
     targets: np.ndarray | None = None
     objects: tuple[Objects, ...] = ()
     repairs: str = ""
+    records: Records | None = None
+    data_service: str | None = None
 
     @property
     def num_images(self) -> int:
         """Number of images that can be read."""
-        return len(self.array) if self.array is not None else len(self.paths) or len(self.encoded)
+        stored = self.array if self.array is not None else self.records
+        return len(stored) if stored is not None else len(self.paths) or len(self.encoded)
 
     def image(self, index: int) -> np.ndarray:
         """uint8 [H, W, 3], RGB."""
@@ -75,6 +81,8 @@ class Source:
             return self.array[index]
         if self.encoded:
             return images.decode(self.encoded[index])
+        if self.records is not None:
+            return images.decode(self.records.read(index))
         with open(self.paths[index], "rb") as file:
             return images.decode(file.read())
 
@@ -96,6 +104,9 @@ class Source:
         if self.array is not None:
             pixels = self.pixels
             return lambda index: tf.gather(pixels, index)
+        if self.records is not None:
+            read = self.records.reader()
+            return lambda index: images.decode_tensor(read(index))
         with tf.init_scope(), tf.device("CPU:0"):
             kinds = tf.constant(self.kinds, tf.int32)
             stored = tf.constant(self.encoded or self.paths, tf.string)
@@ -122,6 +133,7 @@ class Source:
             encoded=tuple(self.encoded[i] for i in indices) if self.encoded else (),
             targets=None if self.targets is None else self.targets[indices],
             objects=tuple(self.objects[i] for i in indices) if self.objects else (),
+            records=None if self.records is None else self.records.take(indices),
         )
 
     @classmethod
@@ -180,10 +192,11 @@ def load_source(spec: str, split: str = "train", strict: bool = False) -> Source
 
     Args:
         spec: "digits" (1,797 scanned digits from scikit-learn, 8 x 8); a folder, flat or with a
-            folder per class; "tfds:NAME"; "list:FILE" (a path per line, and after a tab its
-            label); "synthetic:N" (made-up shapes, for tests); "voc:FOLDER", "coco:FOLDER" (with
-            boxes; "voc2007:", "coco2017:" for one year of several) and "cub:FOLDER", archives as
-            they unpack; "classes:FILE:DATA" and "images:FILE:DATA", the named part of any of these.
+            folder per class; "packed:FOLDER" (what `burn-tf data pack` wrote); "tfds:NAME";
+            "list:FILE" (a path per line, and after a tab its label); "synthetic:N" (made-up
+            shapes, for tests); "voc:FOLDER", "coco:FOLDER" (with boxes; "voc2007:", "coco2017:"
+            for one year of several) and "cub:FOLDER", archives as they unpack;
+            "classes:FILE:DATA" and "images:FILE:DATA", the named part of any of these.
         split: "train", "test" or "all". What comes without a test split of its own (in a folder:
             test/, val/ or validation/ beside train/) is split 80/20, always in the same way.
         strict: an unreadable image is an error; else it is skipped, counted and warned about in
@@ -232,7 +245,7 @@ def find_files(spec: str, split: str, strict: bool = False) -> folders.Listing |
 def _listing(spec: str, split: str, strict: bool) -> folders.Listing | None:
     """What is made of image files; None for the rest."""
     kind, colon, rest = spec.partition(":")
-    if kind in ("digits", "synthetic", "tfds"):
+    if kind in ("digits", "synthetic", "tfds") or (colon and kind == "packed"):
         return None
     archive = re.fullmatch(r"(voc|coco)(\d{4})?", kind) if colon else None
     if archive is not None:
@@ -249,6 +262,10 @@ def _made(spec: str, split: str, strict: bool) -> Source:
         from burn_tf.data import tfds_source  # tensorflow-datasets takes a second to import
 
         return tfds_source.load(rest, split, strict)
+    if kind == "packed":
+        from burn_tf.data import packed_source  # it is built on this module
+
+        return packed_source.load(rest, split, strict)
     from burn_tf.data import builtin_sources
 
     if spec == "digits":

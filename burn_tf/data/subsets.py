@@ -87,14 +87,18 @@ def part_of_listing(listing: Listing, part: Part, split: str) -> Listing:
 
 
 def part_of_source(source: Source, part: Part) -> Source:
-    """The images of a part of what is not made of files; only classes have names there.
+    """The images of a part of what is not made of files; without records only classes have names.
 
     Raises:
         UserError: `images`, or a source without classes.
     """
     if part.kind == "images":
+        if source.records is not None:
+            if source.split == "test":
+                return source
+            return source.subset(_named([name.decode() for name in source.records.names], part))
         raise UserError(
-            "images:FILE:DATA needs image files: a folder or list:FILE. "
+            "images:FILE:DATA needs image files (a folder or list:FILE) or packed:FOLDER. "
             f"Received: {source.name!r} (for TFDS: imagenet2012_subset/1pct)"
         )
     if source.labels is None:

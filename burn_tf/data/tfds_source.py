@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -18,7 +18,32 @@ from burn_tf.data.sources import Source, digest, report_skipped
 # Photographs stay encoded; this many bytes of them are held in memory (Imagenette has 1.5 GB).
 MAX_BYTES = 4 * 2**30
 # Their test images have no public annotations: TFDS gives the label -1 or no objects.
-_NO_TEST_LABELS = ("voc/2012", "coco", "i_naturalist")
+_NO_TEST_LABELS = ("voc/2012", "coco", "i_naturalist", "imagenet2012/")
+_NAME_KEY = "file_name"
+
+
+class _Example(NamedTuple):
+    """An encoded image; -1, {} and "" where it has no label, objects or name."""
+
+    data: bytes
+    label: int
+    objects: dict[str, np.ndarray]
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """One split, an example after the other.
+
+    Args:
+        total: number of examples.
+        class_names: name of each label, or None.
+        rows: (name, bytes of the image file, label or None) of each.
+    """
+
+    total: int
+    class_names: tuple[str, ...] | None
+    rows: Iterator[tuple[str, bytes, int | None]]
 
 
 def load(name: str, split: str, strict: bool) -> Source:
@@ -40,20 +65,61 @@ def load(name: str, split: str, strict: bool) -> Source:
     image_key, label_key = _keys(name, features)
     objects = _object_names(features)
     parts, cut = _splits(builder.info.full_name, list(builder.info.splits), split)
-    rows = [row for part in parts for row in _examples(builder, part, image_key, label_key)]
+    rows = list(_limited(builder.name, _examples(builder, parts, image_key, label_key)))
     keep = list(range(len(rows)))
     if cut:
-        marks = None if label_key is None else [int(row[1]) for row in rows]
-        keep = folders.split_positions([str(i) for i in range(len(rows))], marks, split)
-    feature = None if label_key is None else features[label_key]
-    names = None if feature is None or not feature.names else tuple(feature.names)
+        keep = _cut([row.label for row in rows], label_key, split)
+    names = _class_names(features, label_key)
     kept = [rows[i] for i in keep]
     labelled = label_key is not None
     if objects is None:
         return _source(f"tfds:{name}", split, kept, names, labelled, strict)
     source = _source(f"tfds:{name}", split, kept, objects, False, strict)
     first_pixel = 1.0 if builder.name == "voc" else 0.0
-    return _with_objects(source, [row[2] for row in kept], objects, first_pixel, strict)
+    return _with_objects(source, [row.objects for row in kept], objects, first_pixel, strict)
+
+
+def stream(name: str, split: str) -> Stream | None:
+    """The same images in the same order as `load`, never more than one of them in memory.
+
+    Args:
+        name, split: as for `load`.
+
+    Returns:
+        Stream, or None for a data set with boxes, which `load` reads.
+
+    Raises:
+        UserError: no such data set, or no images in it.
+    """
+    builder = _builder(name)
+    features = builder.info.features
+    image_key, label_key = _keys(name, features)
+    if _object_names(features) is not None:
+        return None
+    parts, cut = _splits(builder.info.full_name, list(builder.info.splits), split)
+    total = sum(builder.info.splits[part].num_examples for part in parts)
+    chosen: set[int] | None = None
+    if cut:
+        labels = [row.label for row in _examples(builder, parts, image_key, label_key)]
+        chosen = set(_cut(labels, label_key, split))
+        total = len(chosen)
+    rows = (
+        (row.name or f"number {i}", row.data, None if label_key is None else row.label)
+        for i, row in enumerate(_examples(builder, parts, image_key, label_key))
+        if chosen is None or i in chosen
+    )
+    return Stream(total, _class_names(features, label_key), rows)
+
+
+def _cut(labels: Sequence[int], label_key: str | None, split: str) -> list[int]:
+    """Positions of a split where TFDS has but one."""
+    marks = None if label_key is None else labels
+    return folders.split_positions([str(i) for i in range(len(labels))], marks, split)
+
+
+def _class_names(features: Any, label_key: str | None) -> tuple[str, ...] | None:
+    feature = None if label_key is None else features[label_key]
+    return None if feature is None or not feature.names else tuple(feature.names)
 
 
 def _builder(name: str) -> Any:
@@ -175,38 +241,51 @@ def _splits(name: str, there: Sequence[str], split: str) -> tuple[list[str], boo
 
 
 def _examples(
-    builder: Any, part: str, image_key: str, label_key: str | None
-) -> Iterator[tuple[bytes, int, dict[str, np.ndarray]]]:
-    """(encoded image, label, objects) in the stored order; label -1, {} where there are none."""
-    dataset = builder.as_dataset(
-        split=part,
-        shuffle_files=False,
-        decoders={image_key: tfds.decode.SkipDecoding()},
-        read_config=tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=False),
-    )
+    builder: Any, parts: Sequence[str], image_key: str, label_key: str | None
+) -> Iterator[_Example]:
+    """The examples of these TFDS splits in the stored order."""
+    for part in parts:
+        dataset = builder.as_dataset(
+            split=part,
+            shuffle_files=False,
+            decoders={image_key: tfds.decode.SkipDecoding()},
+            read_config=tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=False),
+        )
+        for example in tfds.as_numpy(dataset):
+            label = -1 if label_key is None else int(example[label_key])
+            objects = example.get("objects")
+            name = example.get(_NAME_KEY, b"")
+            yield _Example(
+                example[image_key],
+                label,
+                objects if isinstance(objects, dict) else {},
+                name.decode() if isinstance(name, bytes) else "",
+            )
+
+
+def _limited(name: str, examples: Iterator[_Example]) -> Iterator[_Example]:
+    """The examples, as long as they fit the memory."""
     size = 0
-    for example in tfds.as_numpy(dataset):
-        data = example[image_key]
-        size += len(data)
+    for example in examples:
+        size += len(example.data)
         if size > MAX_BYTES:
             raise UserError(
-                f"the split {part!r} is larger than {MAX_BYTES / 2**30:.0f} GiB; write it to a "
-                f"folder of image files and give that folder. Received: 'tfds:{builder.name}'"
+                f"the images must be at most {MAX_BYTES / 2**30:.0f} GiB to be held in memory; "
+                f"pack them (burn-tf data pack tfds:{name} --output FOLDER) and give "
+                f"packed:FOLDER. Received: 'tfds:{name}'"
             )
-        label = -1 if label_key is None else int(example[label_key])
-        objects = example.get("objects")
-        yield data, label, objects if isinstance(objects, dict) else {}
+        yield example
 
 
 def _source(
     name: str,
     split: str,
-    rows: Sequence[tuple[bytes, int, dict[str, np.ndarray]]],
+    rows: Sequence[_Example],
     names: tuple[str, ...] | None,
     labelled: bool,
     strict: bool,
 ) -> Source:
-    found = files.scan_bytes([row[0] for row in rows])
+    found = files.scan_bytes([row.data for row in rows])
     skipped = report_skipped(
         name, len(rows), [(f"number {i}", why) for i, why in found.failures], strict
     )
@@ -215,8 +294,8 @@ def _source(
             "`data` must hold at least 2 readable images. "
             f"Received: {name!r} with {len(found.keep)}"
         )
-    encoded = tuple(rows[i][0] for i in found.keep)
-    labels = np.array([rows[i][1] for i in found.keep], np.int64) if labelled else None
+    encoded = tuple(rows[i].data for i in found.keep)
+    labels = np.array([rows[i].label for i in found.keep], np.int64) if labelled else None
     stored = found.array is None
     return Source(
         name=name,

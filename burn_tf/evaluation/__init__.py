@@ -2,6 +2,7 @@
 
 from burn_tf.evaluation import feature_bank
 from burn_tf.evaluation.average_precision import average_precision, mean_average_precision
+from burn_tf.evaluation.detect import DetectionProbe
 from burn_tf.evaluation.embedding import EmbeddingProbe, effective_rank, embedding_measures
 from burn_tf.evaluation.fast_linear import FastLinearProbe
 from burn_tf.evaluation.feature_bank import FeatureBank
@@ -16,6 +17,7 @@ from burn_tf.evaluation.protocols import (
     run_protocols,
 )
 from burn_tf.evaluation.results import Result
+from burn_tf.evaluation.segment import InstanceSegmentation
 from burn_tf.evaluation.semi_supervised import SemiSupervised
 from burn_tf.evaluation.statistics import Summary, summarise
 from burn_tf.evaluation.svm import SVMProbe
@@ -24,11 +26,13 @@ from burn_tf.evaluation.transfer import TRANSFER_SETS, Transfer
 __all__ = [
     "PROTOCOLS",
     "TRANSFER_SETS",
+    "DetectionProbe",
     "EmbeddingProbe",
     "EvaluationData",
     "FastLinearProbe",
     "FeatureBank",
     "FrozenFeatures",
+    "InstanceSegmentation",
     "KNNProbe",
     "LinearProbe",
     "Result",

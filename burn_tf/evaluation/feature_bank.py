@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from burn_tf._bank_file import DamagedBank, fits_half, read_bank, write_bank
 from burn_tf._checks import UserError
+from burn_tf.backbones.identity import feature_key
 from burn_tf.data import Source
-from burn_tf.evaluation.bank_file import DamagedBank, read_bank, write_bank
 from burn_tf.evaluation.features import EvaluationData, feature_batches
-from burn_tf.evaluation.identity import feature_key
 from burn_tf.report.terminal import ProgressLine
 
 # Up to here (512 MiB) a bank is float32, what networks give; beyond, half the memory counts more.
 _FLOAT32_VALUES = 2**27
-_HALF_ERROR = 2.0**-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,15 +168,9 @@ def _rounded(batches: Iterator[np.ndarray], dtype: np.dtype) -> Iterator[np.ndar
     for rows in batches:
         with np.errstate(over="ignore"):
             kept = rows.astype(dtype)
-            if dtype.itemsize == 2 and not _holds(kept, rows):
+            if dtype.itemsize == 2 and not fits_half(kept, rows):
                 raise _NotHalf
         yield kept
-
-
-def _holds(half: np.ndarray, rows: np.ndarray) -> bool:
-    error = np.linalg.norm(rows - half.astype(np.float32), axis=1)
-    right = error <= _HALF_ERROR * np.linalg.norm(rows, axis=1)
-    return bool(right.all() and np.isfinite(half).all())
 
 
 def _shown(batches: Iterator[np.ndarray], source: Source) -> Iterator[np.ndarray]:

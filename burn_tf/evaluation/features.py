@@ -26,6 +26,8 @@ class EvaluationData:
         cache: Folder that keeps the features of networks (see `feature_bank`); None: none.
         progress: Show on standard error how far the extraction of features is, default False.
         antialias: Pillow's filter when shrinking, default True; False: plain bilinear.
+        output: Folder for what a protocol makes beside its figures: `detect:voc`'s detector and
+            pictures; None: nothing is kept.
 
     Raises:
         UserError: `image_size` or `batch_size` is not a positive whole number.
@@ -43,6 +45,7 @@ class EvaluationData:
     cache: str | os.PathLike[str] | None = None
     progress: bool = False
     antialias: bool = True
+    output: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         check_integer("image_size", self.image_size, low=1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from burn_tf._checks import UserError, check_choice
+from burn_tf.evaluation.detect import DetectionProbe
 from burn_tf.evaluation.embedding import EmbeddingProbe
 from burn_tf.evaluation.fast_linear import FastLinearProbe
 from burn_tf.evaluation.features import EvaluationData
@@ -15,13 +16,21 @@ from burn_tf.evaluation.frozen import FrozenFeatures
 from burn_tf.evaluation.knn import KNNProbe
 from burn_tf.evaluation.linear import LinearProbe
 from burn_tf.evaluation.results import Result
+from burn_tf.evaluation.segment import InstanceSegmentation
 from burn_tf.evaluation.semi_supervised import SemiSupervised
 from burn_tf.evaluation.splits import FeatureSplits, split_features
 from burn_tf.evaluation.svm import SHOTS, SVMProbe
 from burn_tf.evaluation.transfer import SCENES, TRANSFER_SETS, Transfer
 
 # A probe of frozen features, or what trains the network itself.
-Protocol = FrozenFeatures | SemiSupervised | SVMProbe | EmbeddingProbe
+Protocol = (
+    FrozenFeatures
+    | SemiSupervised
+    | SVMProbe
+    | EmbeddingProbe
+    | DetectionProbe
+    | InstanceSegmentation
+)
 
 
 def _burn() -> LinearProbe:
@@ -51,6 +60,8 @@ PROTOCOLS: dict[str, Callable[[], Protocol]] = {
     "svm:voc07-fewshot": lambda: SVMProbe("svm:voc07-fewshot", SHOTS),
     **{f"transfer:{name}": functools.partial(Transfer, name) for name in TRANSFER_SETS},
     "embedding": EmbeddingProbe,
+    "detect:voc": DetectionProbe,
+    "segment:coco": InstanceSegmentation,
 }
 
 
@@ -62,7 +73,8 @@ def get_protocol(name: str) -> Protocol:
             `linear:fast` (ours, closed form), `knn:5`, `knn:20`, `knn:200`, `semi:1pct`,
             `semi:10pct`, `semi:list` (the train split is the labelled part, such as
             images:1percent.txt:FOLDER), `svm:voc07`, `svm:voc07-fewshot`, `transfer:NAME`,
-            `embedding`.
+            `embedding`, `detect:voc` (a RetinaNet; needs boxes), `segment:coco` (Mask R-CNN; needs
+            outlines, and tf-models-official in an environment of its own).
 
     Raises:
         UserError: unknown name; the message shows the nearest one.

@@ -16,15 +16,15 @@ import numpy as np
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf.data import Source
-from burn_tf.evaluation import feature_bank
-from burn_tf.evaluation.features import EvaluationData
-from burn_tf.evaluation.identity import (
+from burn_tf.backbones.identity import (
     architecture_sha256,
     backbone_name,
     feature_layer,
     weights_sha256,
 )
+from burn_tf.data import Source
+from burn_tf.evaluation import feature_bank
+from burn_tf.evaluation.features import EvaluationData
 
 # What figures depend on beside this library; each is installed with it, except where it cannot be.
 _LIBRARIES = ("numpy", "scikit-learn", "tensorflow", "tf-keras", "larq", "keras-cv")

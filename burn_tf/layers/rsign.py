@@ -16,7 +16,7 @@ ESTIMATORS = ("approx", "ste")
 
 def _convertible(inputs: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
     """The pattern that the mobile converter replaces by its own sign."""
-    return lq.math.sign(inputs + shift)
+    return tf.cast(lq.math.sign(tf.cast(inputs, shift.dtype) + shift), inputs.dtype)
 
 
 @fused
@@ -50,7 +50,7 @@ def shifted_sign(
     def binarize(values: tf.Tensor, offset: tf.Tensor) -> Any:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             downstream = _GRADIENTS[estimator](values, offset, upstream)
-            return downstream, channel_sum(downstream)
+            return downstream, tf.cast(channel_sum(downstream), offset.dtype)
 
         return forward(values, offset), gradient
 
@@ -61,8 +61,8 @@ def shifted_sign(
 class RSign(tf.keras.layers.Layer):
     """Sign after a learned shift per channel: `RSign(x) = sign(x + b_c)`, sign(0) = +1.
 
-    With u = x + b_c the gradient is `2 - 2|u|` for |u| < 1 ("approx", ReActNet's) or 1 for |u| <= 1
-    ("ste", BURN's), else 0. The shift starts at 0.
+    With u = x + b_c, in float32 or wider, the gradient is `2 - 2|u|` for |u| < 1 ("approx",
+    ReActNet's) or 1 for |u| <= 1 ("ste", BURN's), else 0. The shift starts at 0.
 
     Args:
         estimator: "approx" (default, the paper's) or "ste" (the authors' BURN code).
@@ -90,13 +90,16 @@ class RSign(tf.keras.layers.Layer):
         self.binarize = bool(binarize)
 
     def build(self, input_shape: Any) -> None:
-        self.shift = self.add_weight("shift", shape=[input_shape[-1]], initializer="zeros")
+        # Rounded to half precision, a threshold would turn signs over that it should not.
+        self.shift = self.add_weight(
+            "shift", shape=[input_shape[-1]], initializer="zeros", experimental_autocast=False
+        )
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
         shift = tf.convert_to_tensor(self.shift)
         if not self.binarize:
-            return inputs + shift
+            return tf.cast(tf.cast(inputs, shift.dtype) + shift, inputs.dtype)
         return shifted_sign(inputs, shift, self.estimator, training is True)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

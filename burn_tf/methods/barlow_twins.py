@@ -62,8 +62,9 @@ class BarlowTwins(JointEmbedding):
         super().__init__(backbone, projector, head, **options)
         self.redundancy_weight = check_range("redundancy_weight", redundancy_weight, low=0.0)
 
-    def minimum_batch(self) -> int:
-        return 2
+    @property
+    def looks_across_the_batch(self) -> bool:
+        return True
 
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
         output = self.embed(views)

@@ -15,8 +15,20 @@ import tensorflow as tf
 from burn_tf import distribute
 from burn_tf._checks import UserError, check_integer
 from burn_tf.layers import BinaryConv2D
-from burn_tf.layers.fusion import channel_sum, fused
+from burn_tf.methods.loss_scale import LossScale
+from burn_tf.methods.micro_batches import (
+    BatchShare,
+    accumulated,
+    batch_means,
+    check_accumulation,
+)
 from burn_tf.methods.regularizers import EmbeddingRegularizer
+from burn_tf.methods.update_figures import (
+    feature_deviation,
+    gradient_norms,
+    share_of_changed_signs,
+    unique_variables,
+)
 
 Method = TypeVar("Method", bound="SSLMethod")
 
@@ -32,6 +44,7 @@ class StepTerms:
         embeddings: [K, B, d] float32, un-normalised outputs that regularisers act on.
         targets: [K, B, d] float32, what `embeddings` are drawn to, without gradient.
         figures: scalars that are logged beside the terms and have no part in the loss.
+        remembered: tensors [B, d] float32 without gradient, given to `remember` after the update.
     """
 
     terms: dict[str, tf.Tensor]
@@ -39,6 +52,7 @@ class StepTerms:
     embeddings: tf.Tensor
     targets: tf.Tensor
     figures: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    remembered: tuple[tf.Tensor, ...] = ()
 
 
 class SSLMethod(tf.keras.Model):
@@ -51,6 +65,17 @@ class SSLMethod(tf.keras.Model):
     Under a `tf.distribute` strategy every replica computes its share of the loss of the global
     batch, and gradients are summed. Updates are counted in `update_step`, which all schedules
     follow.
+
+    With `compile(optimizer, accumulate=k)` a batch is worked on in k micro-batches, one after the
+    other, whose gradients are averaged into one update: optimizer, schedules, moving averages of
+    weights and queues know the whole batch alone. Micro-batches hold the same images on one replica
+    as on many. Losses that compare images with each other (`looks_across_the_batch`), and batch
+    norms, see one micro-batch at a time; the latter's moving statistics move with each. For all
+    other losses k micro-batches are equal to one batch.
+
+    Networks in float16 learn with a scaled loss (`burn_tf.methods.loss_scale.LossScale`): an update
+    whose gradients overflow is left out, counted in `update_step` (its images have been seen) and
+    logged as `skipped_updates`.
 
     Args:
         backbone: model from images [B, H, W, 3] to features [B, D] that learns and is kept.
@@ -72,7 +97,9 @@ class SSLMethod(tf.keras.Model):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(name=name)
+        # It does no arithmetic of its own: its networks have policies. Under float16's, Keras would
+        # wrap the optimizer into a loss scale that averages of weights and queues know nothing of.
+        super().__init__(name=name, dtype="float32")
         # Figures are averaged over replicas in the step: Keras must not add them up once more.
         self.distribute_reduction_method = "first"
         self.backbone = backbone
@@ -80,6 +107,8 @@ class SSLMethod(tf.keras.Model):
         self.total_steps = check_integer("total_steps", total_steps, low=1)
         self.regularizer = regularizer or EmbeddingRegularizer()
         self.seed = check_integer("seed", seed, low=0)
+        self.accumulate = 1
+        self.loss_scale: LossScale | None = None
         self.update_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="update_step")
 
     # What a method supplies ---------------------------------------------------------------------
@@ -99,6 +128,9 @@ class SSLMethod(tf.keras.Model):
     def after_update(self, step: tf.Tensor) -> None:
         """Called after each update, for example to move an averaged network."""
 
+    def remember(self, rows: Sequence[tf.Tensor]) -> None:
+        """Called after each update with `StepTerms.remembered` of all images of this replica."""
+
     def check_views(self, count: int) -> None:
         """Raise if the method cannot learn from `count` views of each image."""
         check_integer("num_views", count, low=1)
@@ -109,7 +141,12 @@ class SSLMethod(tf.keras.Model):
 
     def minimum_batch(self) -> int:
         """The smallest global batch that every term can be computed from."""
-        return 2 if self.regularizer.looks_across_the_batch else 1
+        return 2 if self.looks_across_the_batch else 1
+
+    @property
+    def looks_across_the_batch(self) -> bool:
+        """Whether a term compares images of a batch with each other."""
+        return self.regularizer.looks_across_the_batch
 
     # What the base does -------------------------------------------------------------------------
 
@@ -121,34 +158,49 @@ class SSLMethod(tf.keras.Model):
     def trainable_weights(self) -> list[tf.Variable]:
         """Weights that gradients move: those of the learning networks alone."""
         layers = [layer for group in self.learning_networks().values() for layer in group]
-        return _unique(weight for layer in layers for weight in layer.trainable_weights)
+        return unique_variables(weight for layer in layers for weight in layer.trainable_weights)
 
     @property
     def non_trainable_weights(self) -> list[tf.Variable]:
         """All other weights: frozen and averaged networks, statistics, counters."""
         learned = {id(weight) for weight in self.trainable_weights}
-        every = _unique([*super().trainable_weights, *super().non_trainable_weights])
+        every = unique_variables([*super().trainable_weights, *super().non_trainable_weights])
         return [weight for weight in every if id(weight) not in learned]
 
-    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
+    def compile(self, optimizer: Any = "adam", *, accumulate: int = 1, **kwargs: Any) -> None:
         """As in Keras, without `loss`: the method holds its own losses.
 
+        Args:
+            optimizer: or its name.
+            accumulate: k, micro-batches of each batch; >= 1, a divisor of the batch.
+            **kwargs: as in Keras.
+
         Raises:
-            UserError: under the policy mixed_float16, or for a legacy optimizer.
+            UserError: for an `accumulate` below 1, or a legacy optimizer.
         """
-        if tf.keras.mixed_precision.global_policy().name == "mixed_float16":
-            raise UserError(
-                "mixed_float16 overflows in these losses: set the policy mixed_bfloat16 or "
-                "float32. Received: mixed_float16"
-            )
+        self.accumulate = check_integer("accumulate", accumulate, low=1)
         super().compile(optimizer=optimizer, **kwargs)
         if not isinstance(self.optimizer, tf.keras.optimizers.Optimizer):
             raise UserError(
                 "`optimizer` must be a tf.keras.optimizers.Optimizer, not a legacy one. "
                 f"Received: {type(self.optimizer).__name__}"
             )
+        self._build_loss_scale()
         # With its slots made here the first step is traced once, not twice.
         self.optimizer.build(self.trainable_variables)
+
+    def _build_loss_scale(self) -> None:
+        half = any(layer.compute_dtype == "float16" for layer in self._flatten_layers())
+        if self.loss_scale is None and half:
+            with self.distribute_strategy.scope():
+                self.loss_scale = LossScale()
+            # Variables of the model's own are saved with it.
+            self.loss_scale_state = [self.loss_scale.value, self.loss_scale.good_steps]
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What `compile` was given."""
+        config = super().get_compile_config()
+        return None if config is None else {**config, "accumulate": self.accumulate}
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Restores the optimizer of a saved model; Keras leaves it out where `compile` is ours."""
@@ -156,12 +208,14 @@ class SSLMethod(tf.keras.Model):
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As in Keras; `x` is a dataset of tuples of views, whose number is checked first."""
-        spec = getattr(x, "element_spec", None)
-        if spec is not None:
-            tensors = tf.nest.flatten(spec)
+        # Of a dataset that a strategy has shared out, one replica's part alone would be seen here.
+        if isinstance(x, tf.data.Dataset):
+            tensors = tf.nest.flatten(x.element_spec)
             self.check_views(len(tensors))
-            if tensors[0].shape.rank and tensors[0].shape[0] is not None:
-                self.check_batch(tensors[0].shape[0])
+            size = tensors[0].shape[0] if tensors[0].shape.rank else None
+            if size is not None:
+                self.check_batch(size)
+            check_accumulation(self, size, self.accumulate)
         return super().fit(x, *args, **kwargs)
 
     def total_loss(
@@ -182,31 +236,59 @@ class SSLMethod(tf.keras.Model):
         views = tuple(tf.nest.flatten(data))
         self.check_views(len(views))
         step = tf.identity(self.update_step)
+        variables = self.trainable_variables
+        share = accumulated(self._share, views, variables, self.accumulate)
+        features, *remembered = share.rows
+        gradients = distribute.all_reduce_sum(share.gradients)
+        gradients, flipped, update_figures = self._update(gradients, remembered)
+        self.update_step.assign_add(1)
+        logs = {
+            **share.figures,
+            "feature_std": feature_deviation(distribute.all_gather(features)),
+            **self.schedule_values(step),
+            **update_figures,
+        }
+        norms = gradient_norms(gradients, variables, self.learning_networks())
+        logs = {**batch_means(logs), **norms}
+        return {**logs, "flipped_signs": flipped} if self._binary_kernels() else logs
+
+    def _share(self, views: Sequence[tf.Tensor]) -> BatchShare:
+        """Gradients and figures of this replica's part of the batch."""
+        step = tf.identity(self.update_step)
         with tf.GradientTape() as tape:
             output = self.compute_terms(views, step)
             loss, terms = self.total_loss(output, step)
             share = loss / distribute.num_replicas()
+            if self.loss_scale is not None:
+                share = self.loss_scale.scaled(share)
         variables = self.trainable_variables
         gradients = [
             tf.zeros_like(variable) if gradient is None else tf.convert_to_tensor(gradient)
             for gradient, variable in zip(tape.gradient(share, variables), variables, strict=True)
         ]
-        gradients = distribute.all_reduce_sum(gradients)
-        flipped = self._apply(gradients, variables)
+        figures = {"loss": loss, **terms, **output.figures}
+        return BatchShare(gradients, figures, [output.features, *output.remembered])
+
+    def _update(
+        self, gradients: Sequence[tf.Tensor], remembered: Sequence[tf.Tensor]
+    ) -> tuple[Sequence[tf.Tensor], tf.Tensor, dict[str, tf.Tensor]]:
+        """Move everything once; gradients as they were used, share of changed signs, figures."""
+        if self.loss_scale is None:
+            return gradients, self._move(gradients, remembered), {}
+        used = tf.identity(self.loss_scale.value)
+        gradients = self.loss_scale.unscaled(gradients)
+        finite, flipped = self.loss_scale.update_if_finite(self._move, gradients, remembered)
+        gradients = [tf.where(finite, one, tf.zeros_like(one)) for one in gradients]
+        skipped = 1.0 - tf.cast(finite, tf.float32)
+        return gradients, flipped, {"loss_scale": used, "skipped_updates": skipped}
+
+    def _move(self, gradients: Sequence[tf.Tensor], remembered: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Move weights, queues and averages by one update; the share of binary signs it changed."""
+        step = tf.identity(self.update_step)
+        flipped = self._apply(gradients, self.trainable_variables)
+        self.remember(remembered)
         self.after_update(step)
-        self.update_step.assign_add(1)
-        logs = {"loss": loss, **terms, **output.figures}
-        logs["feature_std"] = feature_deviation(distribute.all_gather(output.features))
-        logs.update(self.schedule_values(step))
-        names = list(logs)
-        means = distribute.all_reduce_mean(
-            tf.stack([tf.cast(logs[name], tf.float32) for name in names])
-        )
-        logs = dict(zip(names, tf.unstack(means, num=len(names)), strict=True))
-        logs.update(self._gradient_norms(gradients, variables))
-        if flipped is not None:
-            logs["flipped_signs"] = flipped
-        return logs
+        return flipped
 
     def schedule_values(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scheduled quantities worth a curve: the learning rate here, more in the methods."""
@@ -214,47 +296,21 @@ class SSLMethod(tf.keras.Model):
             "learning_rate": tf.cast(tf.convert_to_tensor(self.optimizer.learning_rate), tf.float32)
         }
 
-    def _apply(
-        self, gradients: Sequence[tf.Tensor], variables: Sequence[tf.Variable]
-    ) -> tf.Tensor | None:
-        """Update the variables; the share of binary weights that changed sign, if there are any."""
+    def _apply(self, gradients: Sequence[tf.Tensor], variables: Sequence[tf.Variable]) -> tf.Tensor:
+        """Update the variables; the share of binary weights that changed sign."""
         kernels = self._binary_kernels()
         before = [tf.greater_equal(kernel, 0) for kernel in kernels]
         with tf.control_dependencies(before):
             self.optimizer.apply_gradients(
                 zip(gradients, variables, strict=True), skip_gradients_aggregation=True
             )
-        if not kernels:
-            return None
-        changed = [
-            tf.reduce_sum(channel_sum(_sign_changes(tf.convert_to_tensor(kernel), signs)))
-            for signs, kernel in zip(before, kernels, strict=True)
-        ]
-        total = sum(kernel.shape.num_elements() for kernel in kernels)
-        return tf.add_n(changed) / float(total)
+        return share_of_changed_signs(before, kernels)
 
     def _binary_kernels(self) -> list[tf.Variable]:
         layers = self.backbone.submodules
         return [
             layer.kernel for layer in layers if isinstance(layer, BinaryConv2D) and layer.trainable
         ]
-
-    def _gradient_norms(
-        self, gradients: Sequence[tf.Tensor], variables: Sequence[tf.Variable]
-    ) -> dict[str, tf.Tensor]:
-        squares = [2.0 * tf.nn.l2_loss(tf.cast(gradient, tf.float32)) for gradient in gradients]
-        by_id = {id(variable): square for variable, square in zip(variables, squares, strict=True)}
-        norms = {"grad_norm": tf.sqrt(tf.add_n(squares))}
-        for group, layers in self.learning_networks().items():
-            members = _unique(weight for layer in layers for weight in layer.trainable_weights)
-            if members:
-                norms[f"grad_norm_{group}"] = tf.sqrt(tf.add_n([by_id[id(m)] for m in members]))
-        stacked = tf.stack(squares)
-        ranked = tf.where(
-            tf.math.is_finite(stacked), stacked, tf.fill(tf.shape(stacked), tf.float32.max)
-        )
-        norms["worst_variable"] = tf.cast(tf.argmax(ranked), tf.float32)
-        return norms
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -275,12 +331,6 @@ class SSLMethod(tf.keras.Model):
         return cls(**values)
 
 
-@fused
-def _sign_changes(kernel: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
-    """1 where the kernel's sign (0 counts as positive) differs from before, else 0."""
-    return tf.cast(tf.not_equal(before, tf.greater_equal(kernel, 0)), tf.float32)
-
-
 def feature_dim(network: tf.keras.Model, role: str) -> int:
     """The length D of the vectors [B, D] that a network gives, or an error naming its role."""
     shape = network.output_shape
@@ -292,23 +342,7 @@ def feature_dim(network: tf.keras.Model, role: str) -> int:
     return int(shape[-1])
 
 
-def feature_deviation(features: tf.Tensor) -> tf.Tensor:
-    """How spread out features are: 1 for an even spread over the sphere, 0 when collapsed.
-
-    sqrt(D) times the mean over dimensions of the standard deviation over the batch of the
-    l2-normalised features [B, D] (the measure of SimSiam, Chen & He 2021, sec. 4.1).
-    """
-    features = tf.cast(features, tf.float32)
-    unit = tf.math.l2_normalize(features, axis=-1)
-    spread = tf.reduce_mean(tf.math.reduce_std(unit, axis=0))
-    return spread * tf.sqrt(tf.cast(tf.shape(features)[-1], tf.float32))
-
-
 def _revive(value: Any, custom_objects: Any) -> Any:
     if isinstance(value, Mapping) and "class_name" in value:
         return tf.keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
     return value
-
-
-def _unique(weights: Any) -> list[tf.Variable]:
-    return list({id(weight): weight for weight in weights}.values())

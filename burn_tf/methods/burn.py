@@ -13,7 +13,7 @@ from burn_tf.layers import burn_classifier
 from burn_tf.losses import feature_similarity, kl_divergence
 from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
 from burn_tf.methods.regularizers import EmbeddingRegularizer
-from burn_tf.methods.teacher import frozen_features
+from burn_tf.methods.teacher import FrozenTeacher
 from burn_tf.schedules import FeatureWeight
 
 PROJECTIONS = ("linear", "logits")
@@ -53,6 +53,8 @@ class BURN(SSLMethod):
             other one, summed).
         regularizer: MSBReg's terms on the student's projected features, with the teacher's as
             targets.
+        given_features: each batch brings h's features [B, D_t] of every view behind the views, and
+            h does not run: see `burn_tf.training.TeacherCache`. Default False.
         seed: of the regulariser's noise.
         name: of the model.
 
@@ -60,7 +62,8 @@ class BURN(SSLMethod):
     images of a batch and g's outputs, H(mean p1) - mean H(p1). Nothing in eq. 1 keeps g and l from
     agreeing on one constant answer: the KL term is then 0 and teaches nothing, as is this figure.
 
-    Views: K >= 1 tensors [B, H, W, 3] float32; exactly 2 when crossed.
+    Views: K >= 1 tensors [B, H, W, 3] float32; exactly 2 when crossed. With `given_features` K
+        tensors [B, D_t] more.
 
     Raises:
         UserError: for options out of range, or networks whose sizes do not fit each other.
@@ -94,6 +97,7 @@ class BURN(SSLMethod):
         projection: tf.keras.layers.Layer | None = None,
         view_pairing: str = "same",
         regularizer: EmbeddingRegularizer | None = None,
+        given_features: bool = False,
         seed: int = 0,
         name: str | None = None,
     ) -> None:
@@ -102,8 +106,8 @@ class BURN(SSLMethod):
         )
         self.teacher = teacher
         self.teacher_dim = feature_dim(teacher, "teacher")
-        teacher.trainable = False
-        self._teacher_features = frozen_features(teacher)
+        self.given_features = given_features
+        self.frozen_teacher = FrozenTeacher(teacher, given_features)
         self.temperature = check_range("temperature", temperature, low=0.0, low_open=True)
         self.feature_loss = check_choice("feature_loss", feature_loss, ("cosine", "l1", "l2"))
         self.kl_direction = check_choice(
@@ -149,12 +153,14 @@ class BURN(SSLMethod):
         }
 
     def check_views(self, count: int) -> None:
+        count = self.frozen_teacher.count(count)
         super().check_views(count)
         if self.view_pairing == "crossed" and count != 2:
             raise UserError(f"view_pairing='crossed' needs `num_views`=2. Received: {count}")
 
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
-        targets = [tf.stop_gradient(self._teacher_features(view)) for view in views]
+        targets = self.frozen_teacher.outputs(views)
+        views = self.frozen_teacher.views(views)
         features = [self.backbone(view, training=True) for view in views]
         target_logits = [self.teacher_classifier(target, training=True) for target in targets]
         logits = [self.classifier(feature, training=True) for feature in features]
@@ -216,5 +222,6 @@ class BURN(SSLMethod):
             if getattr(self, name) is not None
         }
         options = ("temperature", "feature_loss", "kl_direction", "feature_projection")
-        settings = {name: getattr(self, name) for name in (*options, "view_pairing")}
+        others = ("view_pairing", "given_features")
+        settings = {name: getattr(self, name) for name in (*options, *others)}
         return {**super().get_config(), **saved, **settings}

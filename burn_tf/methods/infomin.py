@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from burn_tf import distribute
 from burn_tf._checks import check_range
 from burn_tf.layers import mlp_head
 from burn_tf.losses._vectors import directions
+from burn_tf.methods import micro_batches
 from burn_tf.methods.base import feature_dim
 from burn_tf.methods.jigsaw import PIECES, jigsaw_pieces
 from burn_tf.methods.moco_v2 import MoCoV2
@@ -88,11 +88,11 @@ class InfoMin(MoCoV2):
 
     def _puzzle(self, view: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         batch = tf.shape(view)[0]
-        shape = [batch * distribute.num_replicas(), 3, PIECES]
+        shape = [micro_batches.whole_batch(batch), 3, PIECES]
         seed = tf.random.experimental.stateless_fold_in(
             [self.seed, _JIGSAW_STREAM], tf.cast(step, tf.int32)
         )
-        numbers = distribute.own_rows(tf.random.stateless_uniform(shape, seed))
+        numbers = micro_batches.own_rows(tf.random.stateless_uniform(shape, seed))
         pieces = jigsaw_pieces(view, numbers)
         flat = tf.reshape(pieces, [PIECES * batch, *pieces.shape[2:]])
         features = tf.reshape(self.backbone(flat, training=True), [PIECES, -1, self.feature_dim])

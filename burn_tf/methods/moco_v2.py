@@ -132,12 +132,12 @@ class MoCoV2(MomentumMethod):
             for (_, query), key in zip(encoded, keys, strict=True)
         ]
         further = self.further_terms(views, directions(keys[0]), step)
-        self._enqueue(keys[0], after=[*losses, *further.values()])
         return StepTerms(
             terms={"info_nce": tf.add_n(losses) / len(losses), **further},
             features=encoded[0][0],
             embeddings=tf.stack([query for _, query in encoded]),
             targets=tf.stack(keys),
+            remembered=(keys[0],),
         )
 
     def further_terms(
@@ -146,10 +146,10 @@ class MoCoV2(MomentumMethod):
         """Terms of a subclass that contrast with the queue too; `key` [B, d] is of unit length."""
         return {}
 
-    def _enqueue(self, keys: tf.Tensor, after: Sequence[tf.Tensor]) -> None:
-        """Put the global batch's keys into the queue once the losses `after` have read it."""
-        with tf.control_dependencies(list(after)):
-            self.queue.push(directions(distribute.all_gather(keys)))
+    def remember(self, rows: Sequence[tf.Tensor]) -> None:
+        """Put the global batch's keys into the queue."""
+        (keys,) = rows
+        self.queue.push(directions(distribute.all_gather(keys)))
 
     def get_config(self) -> dict[str, Any]:
         return {

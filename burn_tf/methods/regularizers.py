@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from burn_tf import distribute
 from burn_tf._checks import check_range
 from burn_tf.losses import brownian, brownian_noise, centroid, singular_value, uniformity
+from burn_tf.methods import micro_batches
 
 if TYPE_CHECKING:
     from burn_tf.methods.base import StepTerms
@@ -88,10 +88,6 @@ class EmbeddingRegularizer:
 
 
 def replica_noise(embeddings: tf.Tensor, step: tf.Tensor, seed: int) -> tf.Tensor:
-    """This replica's rows [B, d] of the noise drawn for the global batch at `step`.
-
-    Drawing for the global batch makes one replica and many see the same noise.
-    """
-    local, dim = tf.shape(embeddings)[1], tf.shape(embeddings)[2]
-    noise = brownian_noise([seed, _NOISE_STREAM], step, local * distribute.num_replicas(), dim)
-    return distribute.own_rows(noise)
+    """The rows [B, d] of these images, of the noise drawn for the whole global batch at `step`."""
+    batch, dim = micro_batches.whole_batch(tf.shape(embeddings)[1]), tf.shape(embeddings)[2]
+    return micro_batches.own_rows(brownian_noise([seed, _NOISE_STREAM], step, batch, dim))

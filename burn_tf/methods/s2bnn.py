@@ -13,7 +13,7 @@ from burn_tf.losses._vectors import directions
 from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
 from burn_tf.methods.moco_v2 import MoCoV2, contrast_head
 from burn_tf.methods.regularizers import EmbeddingRegularizer
-from burn_tf.methods.teacher import frozen_features
+from burn_tf.methods.teacher import FrozenTeacher
 
 MODES = ("distillation", "contrastive", "both")
 
@@ -38,12 +38,14 @@ class S2BNN(SSLMethod):
         embedding_dim: d of the projector built here without a teacher; 128 (the paper's).
         temperature: T > 0 of both terms; 0.2 (the paper's).
         contrast: options of `MoCoV2` for the modes that contrast, such as {"queue_size": 4096}.
+        given_features: each batch brings f_t's features [B, D_t] of every view behind the views,
+            and f_t does not run: see `burn_tf.training.TeacherCache`. Default False.
         target_backbone, target_projector: of `MoCoV2`, restored from a saved model.
         total_steps, regularizer, seed, name: as in `SSLMethod`; the regulariser acts on the
             projector's outputs, with the teacher's as targets.
 
     Views: K >= 1 tensors [B, H, W, 3] float32, over which L_D is averaged; exactly 2 with contrast,
-        L_D then on the first.
+        L_D then on the first. With `given_features` K tensors [B, D_t] more.
 
     Raises:
         UserError: for options out of range, a teacher without head, or heads of different sizes.
@@ -72,6 +74,7 @@ class S2BNN(SSLMethod):
         embedding_dim: int = 128,
         temperature: float = 0.2,
         contrast: dict[str, Any] | None = None,
+        given_features: bool = False,
         target_backbone: tf.keras.Model | None = None,
         target_projector: tf.keras.Model | None = None,
         total_steps: int = 1,
@@ -87,6 +90,7 @@ class S2BNN(SSLMethod):
         super().__init__(backbone, **common, name=name)
         self.mode = check_choice("mode", mode, MODES)
         self.temperature = check_range("temperature", temperature, low=0.0, low_open=True)
+        self.given_features = given_features
         self.teacher, self.teacher_head = self._frozen(teacher, teacher_head)
         if self.teacher_head is not None:
             embedding_dim = feature_dim(self.teacher_head, "teacher_head")
@@ -111,7 +115,9 @@ class S2BNN(SSLMethod):
     def _frozen(
         self, teacher: tf.keras.Model | None, head: tf.keras.Model | None
     ) -> tuple[tf.keras.Model | None, tf.keras.Model | None]:
+        self.frozen_teacher: FrozenTeacher | None = None
         if self.mode == "contrastive":
+            check_choice("given_features", self.given_features, (False,))
             return None, None
         if teacher is None or head is None:
             raise UserError(
@@ -119,8 +125,8 @@ class S2BNN(SSLMethod):
                 "that the teacher was pretrained with. Received: "
                 f"{'no teacher' if teacher is None else 'a teacher without head'}"
             )
-        teacher.trainable = head.trainable = False
-        self._teacher_features = frozen_features(teacher)
+        head.trainable = False
+        self.frozen_teacher = FrozenTeacher(teacher, self.given_features)
         return teacher, head
 
     def _check_sizes(self) -> None:
@@ -140,6 +146,7 @@ class S2BNN(SSLMethod):
         return {"extractor": [self.backbone], "heads": [self.projector]}
 
     def check_views(self, count: int) -> None:
+        count = count if self.frozen_teacher is None else self.frozen_teacher.count(count)
         super().check_views(count)
         if self.contrast is not None:
             self.contrast.check_views(count)
@@ -150,17 +157,22 @@ class S2BNN(SSLMethod):
             self.contrast.check_batch(batch_size)
 
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
+        if self.frozen_teacher is None:
+            return self._contrast(views, step)
         if self.contrast is None:
-            return self._distil(views)
-        output = self.contrast.compute_terms(views, step)
-        if self.mode == "both":
-            target = self._teacher_embedding(views[0])
-            output.terms["distillation"] = self._distillation(target, output.embeddings[0])
+            return self._distil(views, self.frozen_teacher)
+        output = self._contrast(self.frozen_teacher.views(views), step)
+        target = self._embedding(self.frozen_teacher.output(views, 0))
+        output.terms["distillation"] = self._distillation(target, output.embeddings[0])
         return output
 
-    def _distil(self, views: Sequence[tf.Tensor]) -> StepTerms:
-        targets = [self._teacher_embedding(view) for view in views]
-        features = [self.backbone(view, training=True) for view in views]
+    def _contrast(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
+        contrast: Any = self.contrast
+        return contrast.compute_terms(views, step)
+
+    def _distil(self, batch: Sequence[tf.Tensor], teacher: FrozenTeacher) -> StepTerms:
+        targets = [self._embedding(output) for output in teacher.outputs(batch)]
+        features = [self.backbone(view, training=True) for view in teacher.views(batch)]
         embeddings = [
             tf.cast(self.projector(feature, training=True), tf.float32) for feature in features
         ]
@@ -172,15 +184,19 @@ class S2BNN(SSLMethod):
             targets=tf.stack(targets),
         )
 
-    def _teacher_embedding(self, view: tf.Tensor) -> tf.Tensor:
+    def _embedding(self, features: tf.Tensor) -> tf.Tensor:
         head: Any = self.teacher_head
-        embedding = head(self._teacher_features(view), training=False)
+        embedding = head(features, training=False)
         return tf.stop_gradient(tf.cast(embedding, tf.float32))
 
     def _distillation(self, target: tf.Tensor, embedding: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(
             soft_cross_entropy(directions(target), directions(embedding), self.temperature)
         )
+
+    def remember(self, rows: Sequence[tf.Tensor]) -> None:
+        if self.contrast is not None:
+            self.contrast.remember(rows)
 
     def after_update(self, step: tf.Tensor) -> None:
         if self.contrast is not None:
@@ -197,5 +213,6 @@ class S2BNN(SSLMethod):
             name: tf.keras.saving.serialize_keras_object(network)
             for name, network in networks.items()
         }
-        options = {"mode": self.mode, "temperature": self.temperature}
+        names = ("mode", "temperature", "given_features")
+        options = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **saved, **options, "contrast": self.contrast_options}

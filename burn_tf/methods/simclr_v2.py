@@ -64,8 +64,9 @@ class SimCLRV2(JointEmbedding):
         super().__init__(backbone, projector, head, **options)
         self.temperature = check_range("temperature", temperature, low=0.0, low_open=True)
 
-    def minimum_batch(self) -> int:
-        return 2
+    @property
+    def looks_across_the_batch(self) -> bool:
+        return True
 
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
         output = self.embed(views)

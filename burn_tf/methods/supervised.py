@@ -7,11 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from burn_tf._checks import UserError, check_integer
+from burn_tf._checks import UserError, check_choice, check_integer
 from burn_tf.losses import kl_divergence
 from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
 from burn_tf.methods.regularizers import EmbeddingRegularizer
-from burn_tf.methods.teacher import frozen_features
+from burn_tf.methods.teacher import FrozenTeacher
 
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
@@ -27,11 +27,13 @@ class Supervised(SSLMethod):
         teacher: t, float classifier from [B, H, W, 3] to logits [B, C]; frozen here. None, the
             default: labels.
         classifier: l, model from [B, D] to logits [B, C], or None for one Dense layer.
+        given_features: each batch brings t's logits [B, C] of every view behind the views, and t
+            does not run: see `burn_tf.training.TeacherCache`. Default False.
         total_steps, regularizer, seed, name: as in `SSLMethod`; the regulariser acts on the
             features, of each view against the mean of the others'.
 
     Views: K >= 1 tensors [B, H, W, 3] float32 and, without a teacher, last the labels [B], int64:
-    `burn_tf.data.views_dataset(..., labels=True)`.
+    `burn_tf.data.views_dataset(..., labels=True)`. With `given_features` K tensors [B, C] more.
 
     Raises:
         UserError: for fewer than two classes, or networks whose sizes do not fit each other.
@@ -52,6 +54,7 @@ class Supervised(SSLMethod):
         teacher: tf.keras.Model | None = None,
         classifier: tf.keras.Model | None = None,
         *,
+        given_features: bool = False,
         total_steps: int = 1,
         regularizer: EmbeddingRegularizer | None = None,
         seed: int = 0,
@@ -61,10 +64,13 @@ class Supervised(SSLMethod):
             backbone, total_steps=total_steps, regularizer=regularizer, seed=seed, name=name
         )
         self.teacher = teacher
+        self.given_features = given_features
+        self.frozen_teacher: FrozenTeacher | None = None
         if teacher is not None:
-            teacher.trainable = False
             num_classes = feature_dim(teacher, "teacher")
-            self._teacher_logits = frozen_features(teacher)
+            self.frozen_teacher = FrozenTeacher(teacher, given_features)
+        else:
+            check_choice("given_features", given_features, (False,))
         classes: Any = num_classes  # None is refused here as any other wrong number is.
         self.classifier = classifier or _linear(
             self.feature_dim, check_integer("num_classes", classes, low=2)
@@ -90,19 +96,19 @@ class Supervised(SSLMethod):
                 "Supervised learns from views and labels: use views_dataset(..., labels=True) on a "
                 f"source with labels. Received: {count} tensor"
             )
-        super().check_views(count)
+        super().check_views(
+            count if self.frozen_teacher is None else self.frozen_teacher.count(count)
+        )
 
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:
-        images = views[:-1] if self.learns_from_labels else views
+        teacher = self.frozen_teacher
+        images = views[:-1] if teacher is None else teacher.views(views)
         features = [tf.cast(self.backbone(image, training=True), tf.float32) for image in images]
         logits = [
             tf.cast(self.classifier(feature, training=True), tf.float32) for feature in features
         ]
         name = "cross_entropy" if self.learns_from_labels else "distribution"
-        losses = [
-            tf.reduce_mean(self._loss(view, views[-1], one))
-            for view, one in zip(images, logits, strict=True)
-        ]
+        losses = [tf.reduce_mean(self._loss(views, view, one)) for view, one in enumerate(logits)]
         embeddings = tf.stack(features)
         return StepTerms(
             terms={name: tf.add_n(losses) / len(losses)},
@@ -112,11 +118,11 @@ class Supervised(SSLMethod):
             figures=self._figures(logits[0], views[-1]),
         )
 
-    def _loss(self, image: tf.Tensor, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        if not self.learns_from_labels:
-            target = tf.stop_gradient(self._teacher_logits(image))
+    def _loss(self, batch: Sequence[tf.Tensor], view: int, logits: tf.Tensor) -> tf.Tensor:
+        if self.frozen_teacher is not None:
+            target = self.frozen_teacher.output(batch, view)
             return kl_divergence(target, logits, temperature=1.0)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(batch[-1], logits)
 
     def _figures(self, logits: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         if not self.learns_from_labels:
@@ -129,7 +135,8 @@ class Supervised(SSLMethod):
         if self.teacher is not None:
             saved["teacher"] = tf.keras.saving.serialize_keras_object(self.teacher)
         classes = feature_dim(self.classifier, "classifier")
-        return {**super().get_config(), **saved, "num_classes": classes}
+        options = {"num_classes": classes, "given_features": self.given_features}
+        return {**super().get_config(), **saved, **options}
 
 
 def _linear(features: int, classes: int) -> tf.keras.Model:

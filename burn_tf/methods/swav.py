@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from burn_tf._checks import UserError, check_integer, check_range
 from burn_tf.losses import sinkhorn, swapped_prediction
 from burn_tf.methods.base import StepTerms
 from burn_tf.methods.joint_embedding import JointEmbedding
+from burn_tf.methods.micro_batches import current_count
 from burn_tf.methods.prototypes import Prototypes
 from burn_tf.methods.queue import KeyQueue
 
@@ -131,6 +133,10 @@ class SwAV(JointEmbedding):
     def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
         return {**super().learning_networks(), "prototypes": [self.prototypes]}
 
+    @property
+    def looks_across_the_batch(self) -> bool:
+        return True
+
     def check_views(self, count: int) -> None:
         check_integer("num_views", count, low=max(2, self.global_views))
 
@@ -144,25 +150,23 @@ class SwAV(JointEmbedding):
         embeddings = tf.unstack(output.embeddings, num=len(views))
         frozen = step < self.frozen_steps
         scores = [self.prototypes(embedding, frozen=frozen) for embedding in embeddings]
-        codes = [
-            self._codes(view, embeddings[view], scores[view], step)
-            for view in range(self.global_views)
-        ]
+        codes = [self._codes(view, scores[view], step) for view in range(self.global_views)]
+        if self.queues:
+            output = dataclasses.replace(
+                output, remembered=tuple(map(tf.stop_gradient, embeddings[: self.global_views]))
+            )
         losses = swapped_prediction(tf.stack(codes), tf.stack(scores), self.temperature)
         output.terms["swapped_prediction"] = tf.reduce_mean(losses)
         return output
 
-    def _codes(
-        self, view: int, embeddings: tf.Tensor, scores: tf.Tensor, step: tf.Tensor
-    ) -> tf.Tensor:
+    def _codes(self, view: int, scores: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """This replica's rows [B, P] of the codes that the global batch shares out."""
         everyone = distribute.all_gather(tf.stop_gradient(scores))
-        codes = self._shared_out(view, everyone, step)
-        if self.queues:
-            # After the codes, which are of the queue as it was.
-            with tf.control_dependencies([codes]):
-                self.queues[view].push(distribute.all_gather(tf.stop_gradient(embeddings)))
-        return distribute.own_rows(codes)
+        return distribute.own_rows(self._shared_out(view, everyone, step))
+
+    def remember(self, rows: Sequence[tf.Tensor]) -> None:
+        for queue, embeddings in zip(self.queues, rows, strict=True):
+            queue.push(distribute.all_gather(embeddings))
 
     def _shared_out(self, view: int, scores: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Codes [N, P] of the global batch, with the help of the queue when it is in use."""
@@ -175,9 +179,9 @@ class SwAV(JointEmbedding):
             joined = tf.concat([scores, tf.stop_gradient(earlier)], axis=0)
             return sinkhorn(joined, self.epsilon, self.iterations)[:batch]
 
-        full = step * tf.cast(batch, step.dtype) >= self.queue_size
+        seen = step * tf.cast(batch * current_count(), step.dtype)
         return tf.cond(
-            full & (step >= self.queue_start),
+            (seen >= self.queue_size) & (step >= self.queue_start),
             with_queue,
             lambda: sinkhorn(scores, self.epsilon, self.iterations),
         )

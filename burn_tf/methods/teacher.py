@@ -11,11 +11,67 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from burn_tf._checks import UserError, check_rank
 from burn_tf._compat import is_functional
+
+
+class FrozenTeacher:
+    """What a frozen network says of the views of a batch: computed, or given behind the views.
+
+    Args:
+        network: model from [B, H, W, 3] to [B, D]; it is frozen here.
+        given: a batch is K views and, behind them, the network's outputs [B, D] for each, in any
+            float type (`burn_tf.training.TeacherCache`); False: K views, the network runs.
+
+    Raises:
+        UserError: when a batch is asked for what it does not hold.
+
+    Example:
+        >>> import burn_tf
+        >>> from burn_tf.methods.teacher import FrozenTeacher
+        >>> network = burn_tf.backbones.ResNet18((16, 16, 3), False, pooling="avg", width=0.125)
+        >>> FrozenTeacher(network, given=True).views([1, 2, 3, 4])
+        [1, 2]
+
+    Source: none.
+    Departs from source: none.
+    """
+
+    def __init__(self, network: tf.keras.Model, given: bool = False) -> None:
+        network.trainable = False
+        self.given = given
+        # As a model that is no part of the method's: the network itself holds the weights.
+        self._run = frozen_features(network)
+        self._dtype = network.output.dtype if given else None
+
+    def count(self, tensors: int) -> int:
+        """K of a batch of so many tensors."""
+        if self.given and tensors % 2:
+            raise UserError(
+                "a batch must hold `given_features`, one tensor for each view, behind the views. "
+                f"Received: {tensors} tensors"
+            )
+        return tensors // 2 if self.given else tensors
+
+    def views(self, batch: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        """The views of a batch."""
+        return batch[: self.count(len(batch))]
+
+    def output(self, batch: Sequence[tf.Tensor], view: int) -> tf.Tensor:
+        """[B, D] for view number `view` of the batch, in the network's type, without gradient."""
+        if not self.given:
+            return tf.stop_gradient(self._run(batch[view]))
+        features = batch[self.count(len(batch)) + view]
+        check_rank("given_features", features, 2)
+        return tf.stop_gradient(tf.cast(features, self._dtype))
+
+    def outputs(self, batch: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """[B, D] for each view of the batch."""
+        return [self.output(batch, view) for view in range(len(self.views(batch)))]
 
 
 class _FoldedConv(tf.keras.layers.Layer):

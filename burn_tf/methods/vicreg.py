@@ -79,8 +79,9 @@ class VICReg(JointEmbedding):
         self.covariance_weight = check_range("covariance_weight", covariance_weight, low=0.0)
         self.invariance_form = check_choice("invariance_form", invariance_form, FORMS)
 
-    def minimum_batch(self) -> int:
-        return 2
+    @property
+    def looks_across_the_batch(self) -> bool:
+        return True
 
     def term_weights(self, step: tf.Tensor) -> dict[str, tf.Tensor | float]:
         return {

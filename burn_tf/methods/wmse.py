@@ -63,6 +63,10 @@ class WMSE(JointEmbedding):
         super().__init__(backbone, projector, head, **options)
         self.epsilon = check_range("epsilon", epsilon, low=0.0, high=1.0, low_open=True)
 
+    @property
+    def looks_across_the_batch(self) -> bool:
+        return True
+
     def minimum_batch(self) -> int:
         return self.embedding_dim + 1
 

@@ -12,7 +12,9 @@ from burn_tf._checks import UserError, check_choice, check_integer, nearest
 from burn_tf.recipes.options import MethodOptions
 
 OPTIMIZERS = ("adam", "lars", "sgd")
-PRECISIONS = ("float32", "mixed_bfloat16")
+# `burn_tf.schedules.SCALING_RULES`, without TensorFlow.
+SCALE_RULES = ("linear", "sqrt")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +65,14 @@ class Views:
 class Optimizer:
     """Optimizer and its schedule: linear warm-up, then cosine decay to 0 over each stage.
 
-    The peak rate is `learning_rate`, or learning_rate * batch / 256 * num_views when `scale_rate`.
+    The peak rate is `learning_rate`, or learning_rate * batch / 256 * num_views when `scale_rate`;
+    with `scale_rule` "sqrt", the root of that factor.
     """
 
     name: str = "adam"
     learning_rate: float = 1e-3
     scale_rate: bool = False
+    scale_rule: str = "linear"
     warmup_epochs: float = 0.0
     weight_decay: float = 0.0
     momentum: float = 0.9
@@ -104,7 +108,8 @@ class Recipe:
     """A whole pretraining: method, networks, views, optimizer, stages.
 
     `stages` says what is binary in each stage ("none", "activations", "both"); `epochs` is the
-    length of each of them, cut at `max_steps` updates where that is given.
+    length of each of them, cut at `max_steps` updates where that is given. An update learns from
+    `batch_size` images, over all replicas, in `accumulate` micro-batches one after the other.
     """
 
     name: str
@@ -120,14 +125,17 @@ class Recipe:
     max_steps: int | None = None
     precision: str = "float32"
     seed: int = 0
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         check_integer("batch_size", self.batch_size, low=2)
         check_integer("epochs", self.epochs, low=1)
+        check_integer("accumulate", self.accumulate, low=1)
         if self.max_steps is not None:
             check_integer("max_steps", self.max_steps, low=1)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("optimizer.name", self.optimizer.name, OPTIMIZERS)
+        check_choice("optimizer.scale_rule", self.optimizer.scale_rule, SCALE_RULES)
         if not self.stages:
             raise UserError("`stages` must name at least one stage. Received: ()")
         for stage in self.stages:

@@ -30,6 +30,7 @@ _METRICS = {
     "ap": "AP %",
     "ap50": "AP50 %",
     "ap75": "AP75 %",
+    "ap50_voc07": "AP50 %, 11 points",
 }
 _HEADLINES = ("top1", "map11", "map", "ap")
 _FLAGS = ("collapsed",)

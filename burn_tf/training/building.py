@@ -10,6 +10,7 @@ import tensorflow as tf
 from burn_tf import backbones, methods
 from burn_tf._checks import UserError, check_choice
 from burn_tf.methods import SSLMethod
+from burn_tf.methods.micro_batches import check_accumulation
 from burn_tf.optimizers import LARS, FusedAdam
 from burn_tf.recipes.base import Network, Recipe
 from burn_tf.recipes.options import (
@@ -21,7 +22,8 @@ from burn_tf.recipes.options import (
     SupervisedOptions,
     SwAVOptions,
 )
-from burn_tf.schedules import EMADecay, FeatureWeight, WarmupCosine, scaled_learning_rate
+from burn_tf.schedules import EMADecay, FeatureWeight, WarmupCosine
+from burn_tf.training.effective_batch import peak_rate
 
 _REACTNETS = {"reactnet_a": backbones.ReActNetA, "reactnet_tiny": backbones.ReActNetTiny}
 _RESNETS = {"resnet18": backbones.ResNet18, "resnet50": backbones.ResNet50}
@@ -71,8 +73,11 @@ def build_method(
     *,
     teacher_head: tf.keras.Model | None = None,
     num_classes: int | None = None,
+    given_features: bool = False,
 ) -> SSLMethod:
     """The recipe's method in its first stage, on freshly initialised networks.
+
+    With `given_features` batches bring the teacher's features, and the teacher does not run.
 
     Raises:
         UserError: when the method needs a teacher, a head or classes that are not given, cannot
@@ -90,11 +95,15 @@ def build_method(
         networks["teacher_head"] = teacher_head
     if recipe.method.labels:
         networks["num_classes"] = num_classes
+    if given_features:
+        networks["given_features"] = True
     arguments = method_arguments(recipe, total_steps)
     method = getattr(methods, recipe.method.method)(backbone, **networks, **arguments)
     if not recipe.method.labels:
-        method.check_views(recipe.views.num_views + recipe.views.local_views)
+        count = recipe.views.num_views + recipe.views.local_views
+        method.check_views(2 * count if given_features else count)
     method.check_batch(recipe.batch_size)
+    check_accumulation(method, recipe.batch_size, recipe.accumulate)
     return method
 
 
@@ -152,12 +161,8 @@ def build_optimizer(
 ) -> tf.keras.optimizers.Optimizer:
     """The recipe's optimizer with linear warm-up and cosine decay over `total_steps` updates."""
     config = recipe.optimizer
-    peak = config.learning_rate
-    if config.scale_rate:
-        views = recipe.views.num_views + recipe.views.local_views
-        peak = scaled_learning_rate(peak, recipe.batch_size, views)
     warmup = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
-    rate = WarmupCosine(peak, warmup_steps=warmup, total_steps=total_steps)
+    rate = WarmupCosine(peak_rate(recipe), warmup_steps=warmup, total_steps=total_steps)
     if config.name == "lars":
         return LARS(rate, momentum=config.momentum, lars_weight_decay=config.weight_decay)
     if config.name == "sgd":

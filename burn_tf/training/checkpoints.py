@@ -7,6 +7,7 @@ order, and the SHA-256 of all that precedes it. Nothing in it is ever executed.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -25,6 +26,8 @@ MAGIC = b"BURNTF01"
 _DIGEST_BYTES = 32
 _CHUNK_BYTES = 1 << 24
 _PATTERN = "checkpoint-*.burn"
+_DAMAGED = "damaged-*.burn"
+_UNFINISHED = ".checkpoint-*.burn"
 
 
 class DamagedCheckpoint(UserError):
@@ -82,9 +85,7 @@ def _check_digest(path: Path) -> None:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         if body < len(MAGIC) + 8 or file.read(len(MAGIC)) != MAGIC:
-            raise DamagedCheckpoint(
-                f"{path} is not a whole checkpoint: delete it to go on without it"
-            )
+            raise DamagedCheckpoint(f"{path} is no whole checkpoint. Received: {size} bytes")
         digest.update(MAGIC)
         left = body - len(MAGIC)
         while left:
@@ -94,9 +95,7 @@ def _check_digest(path: Path) -> None:
             digest.update(block)
             left -= len(block)
         if file.read(_DIGEST_BYTES) != digest.digest():
-            raise DamagedCheckpoint(
-                f"{path} is damaged (its hash differs): delete it to go on without it"
-            )
+            raise DamagedCheckpoint(f"{path} is damaged: its hash differs. Received: {size} bytes")
 
 
 def restore_variables(
@@ -116,8 +115,24 @@ def restore_variables(
         variable.assign(array)
 
 
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A whole checkpoint: its metadata, arrays in the order of the variables, and file.
+
+    `warnings` say which newer files were damaged.
+    """
+
+    metadata: dict[str, Any]
+    arrays: list[np.ndarray]
+    path: Path
+    warnings: list[str]
+
+
 class CheckpointStore:
-    """The newest two checkpoints of one stage, in one folder.
+    """The newest two checkpoints of one stage, in one folder, which one process writes to.
+
+    Files that are damaged are renamed to `damaged-STEP.burn`: they neither count among the two nor
+    are they read again.
 
     Args:
         folder: where files `checkpoint-STEP.burn` are kept.
@@ -137,26 +152,72 @@ class CheckpointStore:
     ) -> Path:
         """Write a checkpoint of `step`, then remove all but the newest ones."""
         path = self.folder / f"checkpoint-{step:010d}.burn"
+        self._remove_unfinished()
         write_checkpoint(path, variables, {**metadata, "step": step})
         for old in self.paths()[: -self.keep]:
             old.unlink()
         return path
 
-    def newest(self) -> tuple[dict[str, Any], list[np.ndarray], Path, list[str]] | None:
-        """(metadata, arrays, path, warnings) of the newest whole file; damaged ones are named."""
-        warnings = []
+    def newest(self) -> Found | None:
+        """The newest whole checkpoint, or None where there is no file.
+
+        Raises:
+            UserError: all files are damaged.
+        """
+        return newest_whole([self])[1]
+
+    def clear(self) -> None:
+        """Remove every checkpoint."""
+        self._remove_unfinished()
+        for path in [*self.paths(), *self.folder.glob(_DAMAGED)]:
+            path.unlink()
+
+    def look(self) -> tuple[Found | None, list[str]]:
+        """The newest whole checkpoint if there is one, and a warning for each damaged file."""
+        warnings: list[str] = []
         for path in reversed(self.paths()):
             try:
                 metadata, arrays, _ = read_checkpoint(path)
             except DamagedCheckpoint as error:
                 warnings.append(str(error))
                 continue
-            return metadata, arrays, path, warnings
-        if warnings:
-            raise UserError(f"no whole checkpoint is left in {self.folder}: {warnings[0]}")
-        return None
+            return Found(metadata, arrays, path, warnings), warnings
+        return None, warnings
 
-    def clear(self) -> None:
-        """Remove every checkpoint."""
+    def set_damaged_aside(self, after: Path | None) -> None:
+        """Rename files newer than `after`, or all, which have been found damaged."""
         for path in self.paths():
-            path.unlink()
+            if after is None or path > after:
+                path.rename(path.with_name(path.name.replace("checkpoint", "damaged", 1)))
+
+    def _remove_unfinished(self) -> None:
+        """What a process left behind that was killed while it wrote."""
+        for path in self.folder.glob(_UNFINISHED):
+            path.unlink(missing_ok=True)
+
+
+def newest_whole(stores: Sequence[CheckpointStore]) -> tuple[int, Found | None]:
+    """Where a run of several stages goes on, each with a store: (stage, checkpoint).
+
+    That is the last stage with a whole checkpoint. Damaged files that are newer are set aside, and
+    the checkpoint's `warnings` name them. (0, None) where there is no file at all.
+
+    Raises:
+        UserError: there are files, but all are damaged; nothing is renamed then.
+    """
+    warnings: list[str] = []
+    for index in reversed(range(len(stores))):
+        found, damaged = stores[index].look()
+        warnings += damaged
+        if found is not None:
+            stores[index].set_damaged_aside(after=found.path)
+            for later in stores[index + 1 :]:
+                later.set_damaged_aside(after=None)
+            return index, dataclasses.replace(found, warnings=warnings)
+    if warnings:
+        folder = os.path.commonpath([store.folder for store in stores])
+        raise UserError(
+            f"no whole checkpoint is left in {folder}: delete that folder to start again. "
+            f"Received: {'; '.join(warnings)}"
+        )
+    return 0, None

@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError, check_integer, check_range
 
+# A loss scale of 2^15 has then been halved down to 1, and 14 more updates were left out.
+_MOST_SKIPPED = 30
+
 
 class TrainingStopped(UserError):
     """The run produced NaN or collapsed; the message names step, rate and the worst variable."""
@@ -21,6 +24,8 @@ class TrainingGuard(tf.keras.callbacks.Callback):
         min_feature_std: `feature_std` below this counts as collapsed; in [0, 1), 0.01 by default (1
             is an even spread over the sphere, 0 one single point); 0 switches the check off.
         patience: consecutive steps below it before the run stops; >= 1, 50 by default.
+
+    In float16 updates may be left out while the loss scale falls; 30 in a row end the run too.
 
     Raises:
         TrainingStopped: from within `fit`.
@@ -36,6 +41,7 @@ class TrainingGuard(tf.keras.callbacks.Callback):
         self.min_feature_std = check_range("min_feature_std", min_feature_std, low=0.0, high=1.0)
         self.patience = check_integer("patience", patience, low=1)
         self._collapsed_steps = 0
+        self._skipped_steps = 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
@@ -45,6 +51,7 @@ class TrainingGuard(tf.keras.callbacks.Callback):
                 f"{broken[0]} is not finite {self._where(logs)}, worst gradient in "
                 f"{self._worst_variable(logs)}: lower the learning rate or lengthen the warm-up"
             )
+        self._check_skipped(logs)
         collapsed = logs.get("feature_std", 1.0) < self.min_feature_std
         self._collapsed_steps = self._collapsed_steps + 1 if collapsed else 0
         if self._collapsed_steps >= self.patience:
@@ -53,6 +60,15 @@ class TrainingGuard(tf.keras.callbacks.Callback):
                 f"{self.patience} steps) {self._where(logs)}, worst gradient in "
                 f"{self._worst_variable(logs)}: lower the learning rate, enlarge the batch, or "
                 "check that the images differ"
+            )
+
+    def _check_skipped(self, logs: dict[str, Any]) -> None:
+        self._skipped_steps = self._skipped_steps + 1 if logs.get("skipped_updates") else 0
+        if self._skipped_steps >= _MOST_SKIPPED:
+            raise TrainingStopped(
+                f"gradients were not finite in float16 for {_MOST_SKIPPED} steps, whatever the loss"
+                f" scale, {self._where(logs)}: set precision=mixed_bfloat16 or float32, or lower "
+                "the learning rate"
             )
 
     def _where(self, logs: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,26 +16,24 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf._files import atomic_path, atomic_write
-from burn_tf.data import Source, get_policy, load_source, views_dataset
+from burn_tf.data import Source, get_policy, load_source
 from burn_tf.data.views import steps_per_epoch
 from burn_tf.layers import mlp_head
-from burn_tf.methods import SSLMethod, next_stage
+from burn_tf.methods import SSLMethod
 from burn_tf.recipes import Recipe, get_recipe
-from burn_tf.recipes.options import BURNOptions
-from burn_tf.report.progress import ProgressCallback
 from burn_tf.training.building import (
     build_backbone,
     build_method,
     build_optimizer,
     enlarge_images,
 )
-from burn_tf.training.checkpoints import CheckpointStore, restore_variables
 from burn_tf.training.guard import TrainingGuard
-from burn_tf.training.metrics_log import MetricsLog
-from burn_tf.training.periodic import PeriodicCheckpoint
+from burn_tf.training.run import Run, training_views
+from burn_tf.training.teacher_cache import TeacherCache
+from burn_tf.training.watch import Watch
+from burn_tf.training.workers import Workers
 
 RUN_FILE = "run.json"
-METRICS_FILE = "metrics.jsonl"
 BACKBONE_FILE = "backbone.keras"
 PROJECTOR_FILE = "projector.keras"
 TEACHER_FOLDER = "teacher"
@@ -42,7 +41,6 @@ CHECKPOINT_SECONDS = 120.0
 DRY_RUN_BATCH = 8
 # Kinds of shapes in the source synthetic:N.
 _DRY_RUN_CLASSES = 4
-PROGRESS_METRICS = ("loss", "feature_std", "feature_weight", "grad_norm", "learning_rate")
 
 
 def pretrain(
@@ -53,12 +51,18 @@ def pretrain(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     stream: TextIO = sys.stderr,
     label: str = "",
+    workers: Workers | None = None,
+    teacher_cache: TeacherCache | None = None,
+    watch: Watch | None = None,
 ) -> tf.keras.Model:
     """Train the recipe's backbone on unlabelled images, or finish a run that was cut off.
 
     Under `workdir` this leaves `run.json` (recipe and data), `metrics.jsonl` (every step),
     `checkpoints/`, `backbone.keras`, `projector.keras` where the method has a projector, and
     `teacher/` with the same files when the recipe trains its teacher first.
+
+    Several workers call this with the same recipe and images; each gets the same backbone. The
+    chief alone reads and writes `workdir`. How many they are may differ when a run goes on.
 
     Args:
         recipe: what to run.
@@ -67,48 +71,96 @@ def pretrain(
         checkpoint_seconds: time between checkpoints; > 0.
         stream: where progress is printed.
         label: shown in front of the stage's name.
+        workers: the processes that train together (`make_workers`); None: this one, on one device.
+        teacher_cache: where the frozen teacher's features of fixed views are kept, for methods that
+            have one; None: new views in every epoch, and the teacher runs in every step.
+        watch: whether event files for TensorBoard are written and memory is checked; None: no and
+            yes. The work directory is locked, and `summary.json` written at the end, in any case.
 
     Returns:
         The trained backbone [B, H, W, 3] -> [B, D].
 
     Raises:
         UserError: a work directory of another configuration, a recipe that `check_recipe` or
-            `check_runnable` refuses, a run that diverged.
+            `check_runnable` refuses, a batch that the replicas cannot share, a run that diverged.
+        LostWorker: another worker has ended.
     """
+    workers = Workers() if workers is None else workers
     check_recipe(recipe)
-    check_runnable(recipe, source)
+    check_runnable(recipe, source, workers)
+    if teacher_cache is not None:
+        teacher_cache.draws(recipe)
     folder = Path(workdir)
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, recipe, source)
-    finished = folder / BACKBONE_FILE
-    if finished.exists():
-        return load_backbone(finished)
-    teacher, head = _teacher(recipe, source, folder, checkpoint_seconds, stream)
-    with _precision(recipe.precision):
-        run = _Run(recipe, source, folder, checkpoint_seconds, stream, label)
-        method = run.train(teacher, head)
-        projector = getattr(method, "projector", None)
-        if projector is not None:
-            with atomic_path(folder / PROJECTOR_FILE) as temporary:
-                projector.save(temporary)
-        with atomic_path(finished) as temporary:
-            _kept(recipe, method).save(temporary)
-    return load_backbone(finished)
+    with workers.losses_named():
+        _train(
+            recipe,
+            source,
+            folder,
+            checkpoint_seconds,
+            stream,
+            label,
+            workers,
+            teacher_cache,
+            Watch() if watch is None else watch,
+        )
+        return _written(folder / BACKBONE_FILE, workers)
 
 
-def _kept(recipe: Recipe, method: SSLMethod) -> tf.keras.Model:
+def _train(
+    recipe: Recipe,
+    source: Source,
+    folder: Path,
+    seconds: float,
+    stream: TextIO,
+    label: str,
+    workers: Workers,
+    cache: TeacherCache | None,
+    watch: Watch,
+) -> None:
+    """Leave the models of the recipe in the folder, unless they are there."""
+    wanted = _identity(recipe, source, cache)
+    workers.check_same("recipe and images", wanted)
+    workers.from_chief(lambda: _claim(folder, wanted))
+    if workers.from_chief((folder / BACKBONE_FILE).exists):
+        return
+    with contextlib.ExitStack() as held:
+        workers.from_chief(lambda: held.enter_context(watch.session(folder)))
+        teacher, head = _teacher(recipe, source, folder, seconds, stream, workers, watch)
+        with _precision(recipe.precision):
+            run = Run(recipe, source, folder, seconds, stream, label, workers, cache, watch)
+            method = run.train(teacher, head)
+            if workers.is_chief:
+                _save(recipe, method, folder, workers)
+                watch.finish(folder, stream, label)
+        workers.wait()
+
+
+def _save(recipe: Recipe, method: SSLMethod, folder: Path, workers: Workers) -> None:
+    projector = getattr(method, "projector", None)
+    if projector is not None:
+        with atomic_path(folder / PROJECTOR_FILE) as temporary:
+            workers.own_copy(projector).save(temporary)
+    with atomic_path(folder / BACKBONE_FILE) as temporary:
+        _kept(recipe, method, workers).save(temporary)
+
+
+def _kept(recipe: Recipe, method: SSLMethod, workers: Workers) -> tf.keras.Model:
     """The backbone as it is kept: for images of the recipe's size."""
     if not recipe.any_size:
-        return method.backbone
+        return workers.own_copy(method.backbone)
     kept = build_backbone(recipe.backbone, recipe.views.image_size, recipe.stages[-1])
-    kept.set_weights(method.backbone.get_weights())
+    kept.set_weights([weight.numpy() for weight in workers.local(method.backbone.weights)])
     return kept
 
 
-def total_steps(recipe: Recipe, source: Source) -> int:
-    """Updates of one stage of the recipe on this source."""
-    whole = recipe.epochs * steps_per_epoch(source, recipe.batch_size)
-    return whole if recipe.max_steps is None else min(whole, recipe.max_steps)
+def _written(path: Path, workers: Workers) -> tf.keras.Model:
+    """A model that the chief has written, on every worker."""
+    if workers.count == 1:
+        return load_backbone(path)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(workers.file_from_chief(path))
+        return load_backbone(copy)
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -134,16 +186,18 @@ def _has_head(recipe: Recipe) -> bool:
     return options.head is not None if options.weights is not None else options.recipe is not None
 
 
-def check_runnable(recipe: Recipe, source: Source) -> None:
+def check_runnable(recipe: Recipe, source: Source, workers: Workers | None = None) -> None:
     """Raise where the recipe, or that of its teacher, cannot run on this source.
 
     Asked before a work directory is claimed: a refused command leaves nothing behind.
 
     Raises:
-        UserError: a batch larger than the source, a source without labels for a method that needs
-            them, or a teacher that is missing.
+        UserError: a batch larger than the source or one that the workers' replicas cannot share,
+            a source without labels for a method that needs them, or a teacher that is missing.
     """
     steps_per_epoch(source, recipe.batch_size)
+    if workers is not None:
+        workers.check_batch(recipe.batch_size)
     if recipe.method.labels and source.labels is None:
         raise UserError(
             f"{recipe.method.method} needs labels: use class folders or a labelled set. "
@@ -156,7 +210,7 @@ def check_runnable(recipe: Recipe, source: Source) -> None:
         if recipe.method.teacher == "head" and recipe.teacher.head is not None:
             check_model_file(recipe.teacher.head)
     elif recipe.teacher is not None and recipe.teacher.recipe is not None:
-        check_runnable(get_recipe(recipe.teacher.recipe), source)
+        check_runnable(get_recipe(recipe.teacher.recipe), source, workers)
     else:
         raise UserError(
             f"recipe {recipe.name} needs a pretrained teacher: give --set teacher.weights=FILE,"
@@ -176,12 +230,24 @@ def dry_run(recipe: Recipe) -> dict[str, float]:
         teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
         head = _stand_in_head() if recipe.method.teacher == "head" else None
         method = build_method(recipe, teacher, 2, teacher_head=head, num_classes=_DRY_RUN_CLASSES)
-        batch = min(recipe.batch_size, max(DRY_RUN_BATCH, method.minimum_batch()))
+        batch = _few_images(recipe, method)
         small = dataclasses.replace(recipe, batch_size=batch, epochs=1)
-        method.compile(build_optimizer(small, steps_per_epoch=2, total_steps=2))
-        views = _views(small, load_source(f"synthetic:{3 * batch}"), epochs=1).take(2)
+        optimizer = build_optimizer(small, steps_per_epoch=2, total_steps=2)
+        method.compile(optimizer, accumulate=recipe.accumulate)
+        views = training_views(small, load_source(f"synthetic:{3 * batch}"), epochs=1).take(2)
         history = method.fit(views, verbose=0, callbacks=[TrainingGuard()])
     return {name: float(values[-1]) for name, values in history.history.items()}
+
+
+def _few_images(recipe: Recipe, method: SSLMethod) -> int:
+    """The smallest share of the recipe's batch that its micro-batches can still be made of."""
+    count = recipe.accumulate
+    least = max(DRY_RUN_BATCH, method.minimum_batch() * count, 2 * count * (count > 1))
+    if count == 1:
+        return min(recipe.batch_size, least)
+    sizes = range(least, recipe.batch_size)
+    shares = [size for size in sizes if size % count == 0 and recipe.batch_size % size == 0]
+    return shares[0] if shares else recipe.batch_size
 
 
 @contextlib.contextmanager
@@ -214,10 +280,17 @@ def check_model_file(path: str | os.PathLike[str]) -> None:
         raise UserError(f"there is no model at {path}: check the path")
 
 
-def _claim(folder: Path, recipe: Recipe, source: Source) -> None:
-    """Record what this work directory is for, or refuse one that is for something else."""
+def _identity(recipe: Recipe, source: Source, cache: TeacherCache | None) -> Any:
+    """What a run is, as JSON would give it back."""
     wanted = {"recipe": recipe.to_dict(), "data": source.fingerprint, "images": source.num_images}
-    wanted = json.loads(json.dumps(wanted))
+    if cache is not None:
+        wanted["cached_views"] = cache.views
+    return json.loads(json.dumps(wanted))
+
+
+def _claim(folder: Path, wanted: Any) -> None:
+    """Record what this work directory is for, or refuse one that is for something else."""
+    folder.mkdir(parents=True, exist_ok=True)
     record = folder / RUN_FILE
     if not record.exists():
         atomic_write(record, json.dumps(wanted, indent=2) + "\n")
@@ -246,28 +319,32 @@ def _differences(found: Any, wanted: Any, prefix: str = "") -> list[str]:
 
 
 def _teacher(
-    recipe: Recipe, source: Source, folder: Path, seconds: float, stream: TextIO
+    recipe: Recipe,
+    source: Source,
+    folder: Path,
+    seconds: float,
+    stream: TextIO,
+    workers: Workers,
 ) -> tuple[tf.keras.Model | None, tf.keras.Model | None]:
     """The teacher and its projector, as far as the recipe's method needs them."""
     options = recipe.teacher
     if not recipe.method.teacher or options is None:
         return None, None
-    if options.weights is not None:
-        teacher, head_file = load_backbone(options.weights), options.head
-    else:
-        home = folder / TEACHER_FOLDER
-        teacher = pretrain(
-            get_recipe(str(options.recipe)),
-            source,
-            home,
-            checkpoint_seconds=seconds,
-            stream=stream,
-            label="teacher ",
-        )
-        head_file = str(home / PROJECTOR_FILE)
-    head = load_backbone(str(head_file)) if recipe.method.teacher == "head" else None
-    if options.image_size is not None:
-        teacher = enlarge_images(teacher, recipe.views.image_size, options.image_size)
+    head: tf.keras.Model | None = None
+    home = folder / TEACHER_FOLDER
+    needs_head = recipe.method.teacher == "head"
+    if options.weights is None:
+        inner = get_recipe(str(options.recipe))
+        _train(inner, source, home, seconds, stream, "teacher ", workers, cache=None)
+    with workers.scope():
+        if options.weights is not None:
+            teacher = load_backbone(options.weights)
+            head = load_backbone(str(options.head)) if needs_head else None
+        else:
+            teacher = _written(home / BACKBONE_FILE, workers)
+            head = _written(home / PROJECTOR_FILE, workers) if needs_head else None
+        if options.image_size is not None:
+            teacher = enlarge_images(teacher, recipe.views.image_size, options.image_size)
     return teacher, head
 
 
@@ -279,107 +356,3 @@ def _stand_in_teacher(recipe: Recipe) -> tf.keras.Model:
 
 def _stand_in_head() -> tf.keras.Model:
     return mlp_head(3, [], 8, norm="none", name="stand_in_head")
-
-
-def _views(recipe: Recipe, source: Source, epochs: int, start_step: int = 0) -> tf.data.Dataset:
-    views = recipe.views
-    return views_dataset(
-        source,
-        views.policies(),
-        num_views=views.num_views + views.local_views,
-        batch_size=recipe.batch_size,
-        image_size=[views.image_size] * views.num_views + [views.local_size] * views.local_views,
-        labels=recipe.method.labels,
-        seed=recipe.seed,
-        epochs=epochs,
-        start_step=start_step,
-    )
-
-
-class _Run:
-    """The stages of one recipe in one work directory."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        source: Source,
-        folder: Path,
-        checkpoint_seconds: float,
-        stream: TextIO,
-        label: str,
-    ) -> None:
-        self.recipe = recipe
-        self.source = source
-        self.folder = folder
-        self.checkpoint_seconds = checkpoint_seconds
-        self.stream = stream
-        self.label = label
-        self.steps_per_epoch = steps_per_epoch(source, recipe.batch_size)
-        self.total_steps = total_steps(recipe, source)
-
-    def train(self, teacher: tf.keras.Model | None, head: tf.keras.Model | None) -> SSLMethod:
-        """All stages, from wherever the newest checkpoint stands."""
-        tf.keras.utils.set_random_seed(self.recipe.seed)
-        classes = None if self.source.labels is None else int(self.source.labels.max()) + 1
-        method = build_method(
-            self.recipe, teacher, self.total_steps, teacher_head=head, num_classes=classes
-        )
-        first = self._latest_stage()
-        for index in range(len(self.recipe.stages)):
-            if index > 0:
-                method = self._following(method, index)
-            if index >= first:
-                self._stage(index, method)
-        return method
-
-    def _latest_stage(self) -> int:
-        return max((i for i in range(len(self.recipe.stages)) if self._store(i).paths()), default=0)
-
-    def _store(self, index: int) -> CheckpointStore:
-        return CheckpointStore(self.folder / "checkpoints" / f"stage{index + 1}")
-
-    def _following(self, method: SSLMethod, index: int) -> SSLMethod:
-        options = self.recipe.method
-        restart: Sequence[str] = ()
-        if isinstance(options, BURNOptions) and options.restart_teacher_classifier:
-            restart = ("teacher_classifier",)
-        return next_stage(method, self.recipe.stages[index], restart, self.total_steps)
-
-    def _stage(self, index: int, method: SSLMethod) -> None:
-        stage = f"stage{index + 1}"
-        store = self._store(index)
-        optimizer = build_optimizer(self.recipe, self.steps_per_epoch, self.total_steps)
-        method.compile(optimizer)
-        variables = [*method.weights, *optimizer.variables]
-        self._restore(store, variables)
-        done = int(method.update_step.numpy())
-        log = MetricsLog(self.folder / METRICS_FILE, stage)
-        log.drop_after(done)
-        if done < self.total_steps:
-            metadata = {"stage": stage, "total_steps": self.total_steps}
-            saver = PeriodicCheckpoint(store, variables, metadata, self.checkpoint_seconds)
-            progress = ProgressCallback(
-                f"{self.label}{stage}",
-                self.total_steps,
-                start_step=done,
-                metrics=PROGRESS_METRICS,
-                stream=self.stream,
-            )
-            views = _views(self.recipe, self.source, self.recipe.epochs, start_step=done)
-            views = views.take(self.total_steps - done)
-            method.fit(
-                views, epochs=1, verbose=0, callbacks=[TrainingGuard(), log, saver, progress]
-            )
-        if index > 0:
-            self._store(index - 1).clear()
-
-    def _restore(self, store: CheckpointStore, variables: Sequence[tf.Variable]) -> None:
-        found = store.newest()
-        if found is None:
-            return
-        metadata, arrays, path, warnings = found
-        for warning in warnings:
-            print(f"burn-tf: warning: {warning}; going on from {path.name}", file=self.stream)
-        restore_variables(variables, arrays, str(path))
-        if metadata["total_steps"] != self.total_steps:
-            raise UserError(f"{path} is of a run of another length: use another work directory")

@@ -16,7 +16,7 @@ from burn_tf.recipes import Recipe, get_recipe
 from burn_tf.recipes.base import Network, Views
 from burn_tf.recipes.options import BURNOptions
 from burn_tf.training import build_method
-from burn_tf.training.pretraining import total_steps
+from burn_tf.training.run import total_steps
 
 UPDATES = 2
 # What TensorFlow says of functions that run eagerly while data sets do not.

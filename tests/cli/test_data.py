@@ -1,8 +1,10 @@
-"""`burn-tf data check`: findings on stdout, 2 where the set cannot be used."""
+"""`burn-tf data`: findings on stdout, 2 where a set cannot be used; packing; serving."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,10 +27,38 @@ def test_an_unusable_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "not usable" in capsys.readouterr().out
 
 
+def test_pack_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = tmp_path / "packed"
+    assert cli.main(["data", "pack", "synthetic:60", f"--output={home}", "--shards=2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("train: 48 images, 0 of them made anew, 0 damaged ones left out, ")
+    assert lines[0].endswith(" MB in 2 file(s)") and lines[2] == f"use it as --data packed:{home}"
+    assert cli.main(["data", "check", f"packed:{home}"]) == 0
+    assert "train: 48 images, 4 classes" in capsys.readouterr().out
+    assert cli.main(["data", "pack", "synthetic:60", f"--output={home}"]) == 2
+    assert "must not hold packed images yet" in capsys.readouterr().err
+
+
+def test_serve_until_interrupted() -> None:
+    words = [sys.executable, "-m", "burn_tf", "data", "serve", "--host=localhost"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        assert line.startswith("data service at localhost:") and line.endswith("with Ctrl-C\n")
+        process.send_signal(2)
+        assert process.wait(60) == 130
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         (["check"], "burn-tf data check SOURCE"),
+        ([], "needs an action and a source"),
+        (["pack"], "burn-tf data pack SOURCE"),
+        (["pack", "digits"], "needs --output"),
+        (["pack", "digits", "--output=/dev/null"], "`output` must be a folder"),
+        (["pack", "digist", "--output=no/such"], "no such folder"),
+        (["serve", "digits"], "takes flags only"),
+        (["serve", "--dispatcher=nowhere"], "must be HOST:PORT"),
         (["chek", "digits"], "Did you mean 'check'?"),
         (["check", "digits", "--few=-1"], "--few=-1"),
         (["check", "digits", "--json=no/such/file"], "`json` must lie"),

@@ -111,3 +111,49 @@ def test_a_cache_that_is_no_folder(model: Path, capsys: pytest.CaptureFixture[st
     assert evaluate(f"--model={model}", "--data=synthetic:40", f"--cache={model}") == 2
     shown = capsys.readouterr().err
     assert "`cache` must be a folder to write to" in shown and shown.count("\n") == 1
+
+
+def test_detection_from_a_folder_as_voc_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pycocotools", reason="AP needs the extra burn_tf[detection]")
+    import tensorflow as tf
+
+    from burn_tf import backbones
+    from burn_tf.detection import DetectorTraining
+    from burn_tf.evaluation import PROTOCOLS, DetectionProbe
+    from tests.detection.made_boxes import made_boxes, write_voc
+
+    # The protocol as it is but for its length and width, which are the papers'.
+    short = DetectionProbe(training=DetectorTraining(epochs=1), width=8, depth=0)
+    monkeypatch.setitem(PROTOCOLS, "detect:voc", lambda: short)
+    write_voc(tmp_path / "VOC2007", {"trainval": made_boxes(4), "test": made_boxes(3, seed=1)})
+    model = tmp_path / "model.keras"
+    backbones.ReActNetTiny((64, 64, 3), include_top=False, pooling="avg").save(model)
+    words = [f"--model={model}", f"--data=voc:{tmp_path}", "--protocol=detect:voc"]
+    path = tmp_path / "result.json"
+    # One update and one batch: to trace their graphs would take most of the time.
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert evaluate(*words, f"--json={path}", f"--output={tmp_path / 'kept'}") == 0
+    finally:
+        tf.config.run_functions_eagerly(False)
+    row = capsys.readouterr().out
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert row.startswith(f"protocol detect:voc  ap {record['metrics']['ap']:.2f}  ap50 ")
+    facts = record["provenance"]
+    assert facts["data"]["train"]["num_images"] == 4 and len(facts["detections"]) == 3
+    # As seen from the JSON file: both may move together.
+    assert facts["detections"][0]["image"] == "kept/pictures/00000.png"
+    assert (tmp_path / "kept" / "detector.safetensors").is_file()
+    page = tmp_path / "page.html"
+    assert cli.main(["report", str(path), f"--html={page}"]) == 0
+    shown = page.read_text(encoding="utf-8")
+    assert "Detections of reactnet_tiny, detect:voc" in shown and "70.91" in shown
+
+
+def test_detection_without_boxes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--model=untrained:reactnet_tiny", "--image_size=32", "--protocol=detect:voc"]
+    assert evaluate(*words) == 2
+    shown = capsys.readouterr().err
+    assert "detection needs boxes" in shown and "'digits'" in shown

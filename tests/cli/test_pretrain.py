@@ -75,3 +75,12 @@ def test_refused_before_any_image_is_read(
     words = (f"--recipe={recipe}", f"--data={tmp_path / 'missing'}", f"--workdir={tmp_path / 'w'}")
     error = refused(capsys, *words, f"--set={setting}", "--set=backbone.name=reactnet_tiny")
     assert message in error and "missing" not in error
+
+
+def test_micro_batches(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ("--recipe=byol_digits", "--data=digits", f"--workdir={tmp_path / 'run'}")
+    error = refused(capsys, *words, "--accumulate=5")
+    assert "`batch_size` must be a multiple of `accumulate` = 5" in error and "64" in error
+    assert "accumulate" in refused(capsys, *words, "--accumulate=0")
+    assert "leaves 1 images" in refused(capsys, *words, "--accumulate=64")
+    assert not (tmp_path / "run").exists()

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from burn_tf._checks import UserError
+from burn_tf._file_lock import hold_lock
 from burn_tf.compare import Comparison
 from burn_tf.compare.entries import METHODS
 from burn_tf.compare.worker import Job
-from zoo.file_lock import hold_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 Make = Callable[..., Comparison]

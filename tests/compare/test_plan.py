@@ -13,6 +13,7 @@ from PIL import Image
 from burn_tf._checks import UserError
 from burn_tf.compare import METHODS, PRESETS, Settings
 from burn_tf.compare.plan import Plan, Run, load_splits
+from burn_tf.training import TeacherCache
 from burn_tf.training.pretraining import check_recipe
 
 Make = Callable[..., Settings]
@@ -147,3 +148,13 @@ def test_the_same_images_are_drawn_every_time() -> None:
     assert (first.num_images, everything.num_images, test.num_images) == (50, 1438, 359)
     assert first.fingerprint == again.fingerprint != everything.fingerprint
     assert first.labels is not None and len(np.unique(first.labels)) == 10
+
+
+def test_a_teacher_cache_is_for_what_a_teacher_teaches(small: Make, tmp_path: Path) -> None:
+    cache = TeacherCache(tmp_path / "cache", 2)
+    settings = small(preset="burn_table7", teacher_cache=cache)
+    assert len(trained(Plan(settings, tmp_path))) == 3
+    assert settings.record()["cached_views"] == 2 and "teacher_cache" not in settings.record()
+    assert Plan(small(methods=("burn", "untrained", "raw_pixels"), teacher_cache=cache), tmp_path)
+    with pytest.raises(UserError, match=r"without a frozen teacher is compared.*Received: swav"):
+        Plan(small(methods=("burn", "swav"), teacher_cache=cache), tmp_path)

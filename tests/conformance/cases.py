@@ -256,9 +256,12 @@ METHODS = {
 }
 # Records and tools that are neither saved nor trained, and bases that cannot be built.
 PLAIN = {
+    "BatchShare",
     "BiasCorrectedEMA",
     "EmbeddingRegularizer",
+    "FrozenTeacher",
     "KeyQueue",
+    "LossScale",
     "MacCount",
     "MovingAverage",
     "MultiStage",

@@ -200,3 +200,41 @@ def test_png_header_that_ends_early():
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s2I5B", 13, b"IHDR", 4, 4, 8, 2, 0, 0, 0)
     with pytest.raises(ValueError, match="Error"):
         images.decode(data)
+
+
+def pattern(height, width):
+    """Every pixel has a colour of its own, so that smoothing over neighbours shows."""
+    values = np.random.default_rng(height).integers(0, 256, [height, width, 3], dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_part_of_a_jpeg_equals_that_part_of_the_whole(subsampling, options):
+    generator = np.random.default_rng(7)
+    for _ in range(3):
+        height, width = (int(side) for side in generator.integers(30, 130, 2))
+        data = encoded(pattern(height, width), "JPEG", subsampling=subsampling, **options)
+        whole = images.decode_tensor(tf.constant(data)).numpy()
+        parts = 0
+        for _ in range(12):
+            top, left = int(generator.integers(height)), int(generator.integers(width))
+            rows, columns = (int(generator.integers(1, n // 2)) for n in (height, width))
+            rows, columns = min(rows, height - top), min(columns, width - left)
+            pixels, origin = images.decode_part_tensor(
+                tf.constant(data),
+                tf.constant([height, width]),
+                tf.constant([top, left, rows, columns]),
+            )
+            parts += pixels.shape != whole.shape
+            first = [top, left] - origin.numpy()
+            found = pixels[first[0] : first[0] + rows, first[1] : first[1] + columns]
+            np.testing.assert_array_equal(found, whole[top : top + rows, left : left + columns])
+        assert parts > 0
+
+
+def test_large_parts_and_png_are_decoded_whole():
+    for kind, window in (("JPEG", [0, 0, 60, 70]), ("PNG", [5, 5, 4, 4])):
+        data = tf.constant(encoded(pattern(80, 90), kind))
+        pixels, origin = images.decode_part_tensor(data, tf.constant([80, 90]), tf.constant(window))
+        assert pixels.shape == (80, 90, 3) and origin.numpy().tolist() == [0, 0]

@@ -200,7 +200,7 @@ def test_split_typo():
 
 
 def test_missing_folder_lists_what_there_is():
-    with pytest.raises(UserError, match="digits, a folder, tfds:NAME, list:FILE, synthetic:N"):
+    with pytest.raises(UserError, match="digits, a folder, packed:FOLDER, tfds:NAME, list:FILE"):
         load_source("digist")
 
 

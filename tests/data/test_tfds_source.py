@@ -1,13 +1,16 @@
 """TFDS sources, on small data sets that TFDS' own builders write here; nothing is downloaded."""
 
+import io
+import tarfile
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from burn_tf._checks import UserError
-from burn_tf.data import load_source, tfds_source
+from burn_tf.data import load_source, pack_source, tfds_source
 
 
 def pictures(number, seed, size=None):
@@ -136,7 +139,7 @@ def test_failure_to_prepare_is_one_line(monkeypatch):
 
 def test_too_large_for_the_memory(monkeypatch):
     monkeypatch.setattr(tfds_source, "MAX_BYTES", 1000)
-    with pytest.raises(UserError, match="folder of image files"):
+    with pytest.raises(UserError, match="burn-tf data pack tfds:burn_toy_shapes --output"):
         load_source("tfds:burn_toy_shapes")
 
 
@@ -199,3 +202,82 @@ def test_the_real_builders_have_what_is_read():
     for name in ("caltech_birds2011:0.2.0", "i_naturalist2018:1.0.0", "cifar100:3.0.2"):
         assert tfds_source._keys(name, tfds.builder(name).info.features) == ("image", "label")
     assert tfds.builder("imagenet2012_subset/1pct").info.features["label"].num_classes == 1000
+
+
+def test_a_stream_has_what_is_loaded(data_dir):
+    """Also where TFDS has one split only, which is cut in two."""
+    for split in ("train", "test", "all"):
+        source = load_source("tfds:burn_toy_photos", split=split)
+        stream = tfds_source.stream("burn_toy_photos", split)
+        rows = list(stream.rows)
+        assert stream.total == len(rows) == source.num_images
+        assert [data for _, data, _ in rows] == list(source.encoded)
+        assert [label for _, _, label in rows] == source.labels.tolist()
+        assert stream.class_names == source.class_names
+    assert tfds_source.stream("burn_toy_objects", "test") is None
+
+
+def test_packed_though_it_is_too_large_for_the_memory(data_dir, monkeypatch):
+    source = load_source("tfds:burn_toy_photos")
+    monkeypatch.setattr(tfds_source, "MAX_BYTES", 1000)
+    train, test = pack_source("tfds:burn_toy_photos", data_dir / "packed")
+    assert train.images + test.images == 10 and train.changed == 0
+    packed = load_source(f"packed:{data_dir / 'packed'}")
+    assert [packed.records.read(i) for i in range(train.images)] == list(source.encoded)
+    np.testing.assert_array_equal(packed.labels, source.labels)
+
+
+def add(archive, name, data):
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    archive.addfile(entry, io.BytesIO(data))
+
+
+def jpeg(seed):
+    buffer = io.BytesIO()
+    Image.fromarray(pictures(1, seed, (150, 160 + seed))[0]).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def imagenet(data_dir):
+    """ImageNet's three archives, tiny ones, where TFDS' own builder looks for them."""
+    manual = data_dir / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    with tarfile.open(manual / "ILSVRC2012_img_train.tar", "w") as train:
+        for number, synset in enumerate(("n01440764", "n15075141")):
+            inner = io.BytesIO()
+            with tarfile.open(fileobj=inner, mode="w") as archive:
+                for i in range(3):
+                    add(archive, f"{synset}_{i}.JPEG", jpeg(10 * number + i))
+            add(train, f"{synset}.tar", inner.getvalue())
+    for name, offset in (("val", 40), ("test", 60)):
+        with tarfile.open(manual / f"ILSVRC2012_img_{name}.tar", "w") as archive:
+            for i in range(2):
+                add(archive, f"ILSVRC2012_{name}_{i + 1:08}.JPEG", jpeg(offset + i))
+    return data_dir
+
+
+def test_imagenet_in_its_real_layout(imagenet):
+    """TFDS' builder of ImageNet writes it; the names are those of the published label lists."""
+    home = imagenet / "packed"
+    train, test = pack_source("tfds:imagenet2012", home, shards=2)
+    shards = sorted(path.name for path in (imagenet / "imagenet2012" / "5.1.0").glob("*train*"))
+    assert shards == ["imagenet2012-train.tfrecord-00000-of-00001"]
+    assert (train.images, test.images) == (6, 2)
+    source, packed = load_source("tfds:imagenet2012"), load_source(f"packed:{home}")
+    assert len(packed.class_names) == 1000 and packed.class_names[0] == "n01440764"
+    np.testing.assert_array_equal(packed.labels, source.labels)
+    found = {
+        name.decode(): (packed.records.read(i), int(packed.labels[i]))
+        for i, name in enumerate(packed.records.names)
+    }
+    assert found["n01440764_1.JPEG"] == (jpeg(1), 0)
+    assert found["n15075141_2.JPEG"] == (jpeg(12), 999)
+    # The validation images are the test split: ImageNet's own test images have no labels.
+    validation = load_source(f"packed:{home}", "test")
+    assert sorted(validation.records.names.tolist())[0] == b"ILSVRC2012_val_00000001.JPEG"
+    assert validation.labels.min() >= 0
+    (imagenet / "1percent.txt").write_text("n01440764_0.JPEG\nn15075141_2.JPEG\n")
+    part = load_source(f"images:{imagenet / '1percent.txt'}:packed:{home}")
+    assert sorted(part.labels.tolist()) == [0, 999]

@@ -276,3 +276,26 @@ def test_refuses_as_many_policies_as_are_not_views(source):
         made(source, ["cifar"] * 3)
     with pytest.raises(UserError, match="Did you mean 'cifar'"):
         made(source, "cifra")
+
+
+def test_draws_repeat_the_pixels_and_not_the_order(either):
+    source, size = either
+    options = {"image_size": size, "batch_size": source.num_images, "epochs": 4}
+    once, _, again, _ = made(source, CROP, draws=2, places=True, **options)
+    first, *rest = made(source, CROP, places=True, **options)
+    # Draw 0 in epochs 0 and 2: the same pixels at the same places, in another order.
+    assert not np.array_equal(once[1], again[1])
+    assert sorted(once[1]) == sorted(again[1]) == list(range(source.num_images))
+    for view in range(2):
+        ordered = [batch[0][view][np.argsort(batch[1])] for batch in (once, again)]
+        np.testing.assert_allclose(*ordered, atol=1e-4)
+    # Without `draws` every epoch is one: the places go on, the first epoch is the same.
+    np.testing.assert_array_equal(first[0][0], once[0][0])
+    assert [batch[1].min() // source.num_images for batch in rest] == [1, 2, 3]
+
+
+def test_places_name_the_image_and_come_after_labels(source):
+    options = {"labels": True, "places": True, "draws": 2, "epochs": 3}
+    batches = made(source, CROP, batch_size=20, **options)
+    for draw, (_, label, place) in zip((0, 1, 0), batches, strict=True):
+        np.testing.assert_array_equal(place, 20 * draw + label)

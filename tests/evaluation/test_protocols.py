@@ -39,6 +39,8 @@ SETTINGS: dict[str, dict[str, float | list[int]]] = {
     "transfer:places205": {"learning_rate": 0.01, "epochs": 28, "weight_decay": 1e-5},
     "transfer:inat18": {"learning_rate": 30.0, "epochs": 100},
     "embedding": {"images": 1000},
+    "detect:voc": {"width": 256, "depth": 4},
+    "segment:coco": {"epochs": 12, "learning_rate": 0.02, "batch_size": 16},
 }
 FROZEN = sorted(name for name in PROTOCOLS if name.startswith(("linear:", "knn:")))
 

@@ -57,7 +57,7 @@ def test_what_shows_no_map_is_taken_as_it_is():
 
 
 def test_weights_are_shared_and_the_network_has_a_key():
-    from burn_tf.evaluation.identity import feature_key
+    from burn_tf.backbones.identity import feature_key
 
     images = tf.keras.Input((4, 4, 3))
     maps = tf.keras.layers.Conv2D(2, 3, padding="same")(images)

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from burn_tf._checks import UserError
+from burn_tf.backbones.identity import architecture_sha256, weights_sha256
 from burn_tf.evaluation import PROTOCOLS, EvaluationData, get_protocol, raw_pixels
-from burn_tf.evaluation.identity import architecture_sha256, weights_sha256
 from burn_tf.evaluation.splits import check_labels, command_line
 
 ARRAY = np.zeros((6, 8, 8, 3), np.uint8)

@@ -39,6 +39,19 @@ def test_values():
     assert actual[POINTS == -0.25, 0] == 1, "sign(0) is +1"
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_thresholds_are_not_rounded(policy: str, training: bool) -> None:
+    tf.keras.mixed_precision.set_global_policy(policy)
+    layer = RSign()
+    layer.build([None, 2])
+    # Half precision rounds both to 1, and the sums to 0.
+    layer.set_weights([np.array([-1 - 2.0**-13, -1 + 2.0**-13], np.float32)])
+    outputs = layer(tf.ones([1, 2]), training=training)
+    assert outputs.dtype.size == 2
+    assert tf.cast(outputs, tf.float32).numpy().tolist() == [[-1.0, 1.0]]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("estimator", ["approx", "ste"])
 def test_gradients(estimator, dtype):

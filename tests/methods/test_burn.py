@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.layers import BinaryConv2D
-from burn_tf.methods import BURN, EmbeddingRegularizer
+from burn_tf.methods import BURN, EmbeddingRegularizer, next_stage
 from burn_tf.schedules import FeatureWeight
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
@@ -199,3 +199,40 @@ def test_classifier_information(student: tf.keras.Model, teacher: tf.keras.Model
     mean = p.mean(axis=0)
     expected = -(mean * np.log(mean)).sum() + (p * np.log(p)).sum(axis=1).mean()
     np.testing.assert_allclose(model._information(tf.constant(logits)), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pairing", ["same", "crossed"])
+def test_given_features_teach_as_the_teacher_does(
+    student: tf.keras.Model, teacher: tf.keras.Model, views: Views, pairing: str
+) -> None:
+    live = BURN(student, teacher, **SIZES, view_pairing=pairing)
+    given = BURN(student, teacher, **SIZES, view_pairing=pairing, given_features=True)
+    given.set_weights(live.get_weights())
+    both, step = views(2), tf.constant(0, tf.int64)
+    kept = [tf.cast(teacher(view, training=False), tf.float16) for view in both]
+    losses, gradients = [], []
+    for model, batch in ((live, both), (given, (*both, *kept))):
+        with tf.GradientTape() as tape:
+            loss, _ = model.total_loss(model.compute_terms(batch, step), step)
+        losses.append(float(loss))
+        found = tape.gradient(loss, model.classifier.trainable_weights)
+        gradients.append(np.concatenate([np.ravel(one) for one in found]))
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+    wanted, found = gradients
+    assert np.linalg.norm(found - wanted) < 0.02 * np.linalg.norm(wanted)
+
+
+def test_given_features_are_all_that_the_teacher_says(
+    student: tf.keras.Model, teacher: tf.keras.Model, views: Views
+) -> None:
+    """In both stages; a teacher that gave other features would not be heard."""
+    model = BURN(student, teacher, **SIZES, given_features=True)
+    model.frozen_teacher._run = None  # type: ignore[assignment]
+    dim = teacher.output_shape[-1]
+    batch = (*views(1), tf.ones([6, dim], tf.float16))
+    for stage in (model, next_stage(model, "both")):
+        assert stage.get_config()["given_features"]
+        stage.compile(tf.keras.optimizers.SGD(0.1))
+        assert np.isfinite(stage.train_step(batch)["loss"])
+        with pytest.raises(UserError, match="Received: 1 tensors"):
+            stage.fit(tf.data.Dataset.from_tensors(views(1)), verbose=0)

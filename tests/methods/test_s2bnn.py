@@ -107,3 +107,27 @@ def test_refuses(student: tf.keras.Model, teacher: tf.keras.Model, views: Views)
         S2BNN(student, teacher, head, mode="distil")
     with pytest.raises(UserError, match="needs `num_views`=2"):
         S2BNN(student, mode="contrastive", contrast={"queue_size": 24}).check_views(1)
+
+
+@pytest.mark.parametrize("mode", ["distillation", "both"])
+def test_given_features(
+    build: Callable[..., S2BNN], teacher: tf.keras.Model, views: Views, mode: str
+) -> None:
+    contrast = {"queue_size": 24}
+    live, given = (
+        build(mode=mode, contrast=contrast),
+        build(mode=mode, contrast=contrast, given_features=True),
+    )
+    given.set_weights(live.get_weights())
+    images = views(2)
+    kept = [tf.cast(teacher(view, training=False), tf.float16) for view in images]
+    given.check_views(4)
+    wanted = live.compute_terms(images, STEP).terms
+    found = given.compute_terms((*images, *kept), STEP).terms
+    assert set(found) == set(wanted)
+    np.testing.assert_allclose(found["distillation"], wanted["distillation"], rtol=1e-3)
+
+
+def test_contrast_alone_has_no_features_to_be_given(student: tf.keras.Model) -> None:
+    with pytest.raises(UserError, match="`given_features` must be one of False"):
+        S2BNN(student, mode="contrastive", hidden_dim=8, given_features=True)

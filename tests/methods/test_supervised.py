@@ -76,3 +76,19 @@ def test_refuses(student: tf.keras.Model, views: Views) -> None:
     model.compile(tf.keras.optimizers.SGD(0.5))
     with pytest.raises(UserError, match=r"views_dataset\(..., labels=True\)"):
         model.fit(tf.data.Dataset.from_tensors(views(1)), verbose=0)
+
+
+def test_given_answers(student: tf.keras.Model, views: Views) -> None:
+    size = views(1)[0].shape[1:]
+    teacher = backbones.ResNet18(size, classes=7, width=0.125, small_image_stem=True)
+    live = Supervised(student, teacher=teacher)
+    given = Supervised(student, teacher=teacher, given_features=True)
+    given.set_weights(live.get_weights())
+    images = views(2)
+    kept = [tf.cast(teacher(view), tf.float16) for view in images]
+    given.check_views(4)
+    wanted = live.compute_terms(images, STEP).terms["distribution"]
+    found = given.compute_terms((*images, *kept), STEP).terms["distribution"]
+    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-5)
+    with pytest.raises(UserError, match="`given_features` must be one of False"):
+        Supervised(student, num_classes=3, given_features=True)

@@ -93,9 +93,11 @@ def test_queue_joins_once_it_is_full_and_started(views: Views) -> None:
             even_codes(np.concatenate([s, scores_of(model, rows)]), 0.05, 3)[:BATCH]
             for s, rows in zip(scores, earlier, strict=True)
         ]
-        _, terms = loss_and_terms(model, images, tf.constant(step, tf.int64))
+        update = tf.constant(step, tf.int64)
+        _, terms = loss_and_terms(model, images, update)
         expected = swapped(joined if used else alone, scores, 0.1)
         assert terms["swapped_prediction"] == pytest.approx(expected, rel=1e-3)
+        model.remember(model.compute_terms(images, update).remembered)
         for queue, rows, new in zip(model.queues, earlier, z, strict=True):
             np.testing.assert_allclose(queue.keys[:BATCH], rows[:BATCH], rtol=1e-6)
             np.testing.assert_allclose(queue.keys[BATCH:], new, rtol=1e-3, atol=1e-4)

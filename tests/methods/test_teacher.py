@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 import burn_tf
-from burn_tf.methods.teacher import frozen_features
+from burn_tf._checks import UserError
+from burn_tf.methods.teacher import FrozenTeacher, frozen_features
 
 
 def unsettle(network: tf.keras.Model, seed: int) -> None:
@@ -96,3 +97,32 @@ def test_subclassed_model_runs_as_it_is():
             return x * (3.0 if training else 2.0)
 
     np.testing.assert_array_equal(frozen_features(Twice())(tf.ones([1, 2])), [[2.0, 2.0]])
+
+
+def small_teacher(dtype: str = "float32") -> tf.keras.Model:
+    shown = tf.keras.Input((4, 4, 3))
+    mean = tf.keras.layers.GlobalAveragePooling2D(dtype=dtype)(shown)
+    return tf.keras.Model(shown, mean)
+
+
+def test_given_features_stand_behind_the_views() -> None:
+    views, features = [images(4, 1), images(4, 2)], [tf.ones([3, 3]), 2 * tf.ones([3, 3])]
+    live, given = FrozenTeacher(small_teacher()), FrozenTeacher(small_teacher(), given=True)
+    assert live.views(views) == views and given.views([*views, *features]) == views
+    np.testing.assert_allclose(live.outputs(views)[1], views[1].numpy().mean((1, 2)), rtol=1e-5)
+    for wanted, found in zip(features, given.outputs([*views, *features]), strict=True):
+        np.testing.assert_array_equal(wanted, found)
+    with pytest.raises(UserError, match=r"one tensor for each view.*Received: 3 tensors"):
+        given.outputs([*views, features[0]])
+    with pytest.raises(UserError, match="`given_features` must have rank 2"):
+        given.outputs([*views, *views])
+
+
+def test_given_features_have_the_networks_type() -> None:
+    """float16 holds bfloat16's digits: a feature that was kept comes back bit for bit."""
+    teacher, shown = small_teacher("bfloat16"), images(4)
+    feature = FrozenTeacher(teacher).output([shown], 0)
+    kept = tf.cast(feature, tf.float16)
+    found = FrozenTeacher(teacher, given=True).output([shown, kept], 0)
+    assert found.dtype == feature.dtype == tf.bfloat16
+    np.testing.assert_array_equal(found, feature)

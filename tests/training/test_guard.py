@@ -45,6 +45,18 @@ def test_stops_after_patience_in_a_row() -> None:
         callback.on_train_batch_end(0, flat)
 
 
+def test_stops_when_every_update_overflows() -> None:
+    callback = guard()
+    left_out = {**HEALTHY, "skipped_updates": 1.0}
+    for _ in range(29):
+        callback.on_train_batch_end(0, left_out)
+    callback.on_train_batch_end(0, {**HEALTHY, "skipped_updates": 0.0})
+    for _ in range(29):
+        callback.on_train_batch_end(0, left_out)
+    with pytest.raises(TrainingStopped, match=r"float16 for 30 steps.*step 12.*mixed_bfloat16"):
+        callback.on_train_batch_end(0, left_out)
+
+
 def test_a_rate_far_too_high_is_stopped() -> None:
     tf.keras.utils.set_random_seed(0)
     backbone = backbones.ReActNetTiny((16, 16, 3), include_top=False, pooling="avg")

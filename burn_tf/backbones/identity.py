@@ -21,7 +21,7 @@ def weights_sha256(backbone: Callable[..., tf.Tensor]) -> str | None:
 
     Example:
         >>> import tensorflow as tf
-        >>> from burn_tf.evaluation.identity import weights_sha256
+        >>> from burn_tf.backbones.identity import weights_sha256
         >>> len(weights_sha256(tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(2,))])))
         64
     """

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from burn_tf._checks import UserError
-from zoo.file_lock import hold_lock
+from burn_tf._file_lock import hold_lock
 
 
 def test_is_gone_afterwards(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_forked_child_does_not_keep_it(tmp_path: Path) -> None:
     program = (
         "import os, sys, time, pathlib\n"
         "import burn_tf_launcher; burn_tf_launcher.place_package()\n"
-        "from zoo.file_lock import hold_lock\n"
+        "from burn_tf._file_lock import hold_lock\n"
         "path = pathlib.Path(sys.argv[1])\n"
         "with hold_lock(path, 1):\n"
         "    child = os.fork()\n"

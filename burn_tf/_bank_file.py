@@ -22,7 +22,8 @@ from burn_tf._files import atomic_path
 
 _MAGIC = b"BURNFEAT"
 _END = struct.Struct("<Q8s")
-_TAIL_ROWS = 64
+TAIL_ROWS = 64
+_HALF_ERROR = 2.0**-10
 
 
 class DamagedBank(Exception):
@@ -35,6 +36,7 @@ def write_bank(
     shape: tuple[int, int],
     dtype: np.dtype[Any],
     batches: Iterable[np.ndarray],
+    checked_rows: int = TAIL_ROWS,
 ) -> None:
     """Write rows as they come; the file appears when it is whole, and not at all otherwise.
 
@@ -44,6 +46,7 @@ def write_bank(
         shape: rows and columns of all batches together.
         dtype: of the array, little-endian in the file.
         batches: rows [B, D], N of them together.
+        checked_rows: how many of the last rows the record has a digest of, and holds in memory.
 
     Raises:
         OSError: the file cannot be written.
@@ -60,20 +63,23 @@ def write_bank(
             kept = np.ascontiguousarray(rows, stored)
             file.write(kept.tobytes())
             written += len(kept)
-            tail = np.concatenate([tail, kept])[-_TAIL_ROWS:]
+            tail = np.concatenate([tail, kept])[-checked_rows:]
         if written != shape[0]:
             raise ValueError(f"{shape[0]} rows were announced and {written} came")
         record = _record(key, shape, stored, tail)
         file.write(record + _END.pack(len(record), _MAGIC))
 
 
-def read_bank(path: str | os.PathLike[str], key: str, rows: int) -> np.ndarray:
+def read_bank(
+    path: str | os.PathLike[str], key: str, rows: int, checked_rows: int = TAIL_ROWS
+) -> np.ndarray:
     """The array of a file, mapped: pages come into memory as they are read, and may leave again.
 
     Args:
         path: of the file.
         key: that it must have been written with.
         rows: how many it must have.
+        checked_rows: what it was written with.
 
     Raises:
         DamagedBank: it is cut short, or not the file of these features, or its end is damaged.
@@ -89,9 +95,16 @@ def read_bank(path: str | os.PathLike[str], key: str, rows: int) -> np.ndarray:
         raise DamagedBank(f"damaged ({error})") from error
     if array.ndim != 2 or len(array) != rows or array.offset + array.nbytes >= size:
         raise DamagedBank("of another shape")
-    if record != json.loads(_record(key, array.shape, array.dtype, array[-_TAIL_ROWS:])):
+    if record != json.loads(_record(key, array.shape, array.dtype, array[-checked_rows:])):
         raise DamagedBank("damaged")
     return array
+
+
+def fits_half(half: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether float16 [N, D] is finite and within 2^-10 of the length of each of `rows` [N, D]."""
+    error = np.linalg.norm(rows - half.astype(np.float32), axis=1)
+    right = error <= _HALF_ERROR * np.linalg.norm(rows, axis=1)
+    return bool(right.all() and np.isfinite(half).all())
 
 
 def _record(key: str, shape: tuple[int, ...], dtype: np.dtype[Any], tail: np.ndarray) -> bytes:

@@ -8,13 +8,13 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.backbones import ReActNetTiny, set_binarize
-from burn_tf.evaluation import raw_pixels
-from burn_tf.evaluation.identity import (
+from burn_tf.backbones.identity import (
     architecture_sha256,
     feature_key,
     feature_layer,
     weights_sha256,
 )
+from burn_tf.evaluation import raw_pixels
 
 
 def branches(

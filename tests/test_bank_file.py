@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burn_tf.evaluation.bank_file import DamagedBank, read_bank, write_bank
+from burn_tf._bank_file import DamagedBank, fits_half, read_bank, write_bank
 
 KEY = "a" * 64
 ROWS = np.random.default_rng(0).normal(size=(150, 6)).astype(np.float32)
@@ -97,3 +97,26 @@ def test_a_failure_leaves_the_file_from_before(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="announced"):
         write_bank(path, KEY, (3, 6), np.dtype("f4"), [])
     np.testing.assert_array_equal(read_bank(path, KEY, 150), ROWS)
+
+
+def test_as_many_rows_are_checked_as_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "bank.npy"
+    write_bank(path, KEY, ROWS.shape, np.dtype("f4"), [ROWS[:97], ROWS[97:]], checked_rows=150)
+    np.testing.assert_array_equal(read_bank(path, KEY, 150, checked_rows=150), ROWS)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(ROWS[0].tobytes())] ^= 1
+    path.write_bytes(bytes(whole))
+    with pytest.raises(DamagedBank, match="damaged"):
+        read_bank(path, KEY, 150, checked_rows=150)
+
+
+def test_what_float16_holds() -> None:
+    for rows, fits in (
+        ([[1.0, 1e-5], [0.0, 0.0]], True),
+        ([[1.0, 1.0], [1e-8, 1e-8]], False),
+        ([[1.0, 1.0], [7e4, 0.0]], False),
+        ([[1.0, 1.0], [np.nan, 0.0]], False),
+    ):
+        given = np.array(rows, np.float32)
+        with np.errstate(over="ignore"):
+            assert fits_half(given.astype(np.float16), given) == fits
