@@ -23,6 +23,7 @@ from burn_tf.cli.quiet import quiet_stderr
 COMMANDS = {
     "demo": "pretrain, probe, export and report on a small data set, from start to finish",
     "pretrain": "train a backbone without labels, from a recipe",
+    "status": "show where runs of pretrain stand: step, time left, figures, checkpoint",
     "evaluate": "measure a backbone with a named protocol",
     "data": "check a set of images for damage, pack it into large files, serve its views",
     "compare": "pretrain with several methods alike, and set them side by side in one table",
@@ -43,7 +44,7 @@ _CURES = {
     errno.ENOENT: "check the path",
 }
 # Commands that run where the library itself cannot be imported, or need none of it.
-_WITHOUT_LIBRARY = frozenset({"doctor", "zoo"})
+_WITHOUT_LIBRARY = frozenset({"doctor", "status", "zoo"})
 _HELP = frozenset({"help", "-h", "--help", "-help", "--helpfull", "--helpshort"})
 
 
