@@ -132,4 +132,4 @@ def _has_accelerator() -> bool:
 
 
 def _specs(views: Any) -> list[tf.TensorSpec]:
-    return [spec for spec in tf.nest.flatten(views.element_spec) if hasattr(spec, "shape")]
+    return tf.nest.flatten(views.element_spec, expand_composites=True)
