@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import larq.context as larq_context
 import tensorflow as tf
+from tensorflow.python.eager import context as eager_context
 
 
 @contextlib.contextmanager
@@ -31,4 +32,40 @@ def is_functional(model: tf.keras.Model) -> bool:
     """Whether a Keras model is a graph of layers (not a subclass with code of its own)."""
     return bool(getattr(model, "_is_graph_network", False)) and not isinstance(
         model, tf.keras.Sequential
+    )
+
+
+def nested_graph(graph: tf.Graph, name: str) -> tf.Graph:
+    """The graph of a function that operations of a traced graph call by name."""
+    return graph._get_function(name).graph
+
+
+def context_is_begun() -> bool:
+    """Whether TensorFlow has set up its devices: a group of workers must be formed before."""
+    return eager_context.context()._context_handle is not None
+
+
+def set_group_timeouts(
+    jobs: Mapping[str, int], *, form_seconds: int, heartbeat_seconds: int
+) -> None:
+    """How long the workers of a later MultiWorkerMirroredStrategy wait for each other.
+
+    Args:
+        jobs: number of workers by job, "worker" and perhaps "chief".
+        form_seconds: until all have joined; TensorFlow's own limit is an hour.
+        heartbeat_seconds: without a sign of life, until one counts as lost.
+    """
+    # Its place changes from one TensorFlow to the next; only a run of several workers needs it.
+    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+
+    leader = "chief" if "chief" in jobs else "worker"
+    eager_context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{leader}/replica:0/task:0",
+        cluster_register_timeout_in_ms=1000 * form_seconds,
+        heartbeat_timeout_in_ms=1000 * heartbeat_seconds,
+        coordinated_jobs=[
+            coordination_config_pb2.CoordinatedJob(name=job, num_tasks=count)
+            for job, count in jobs.items()
+        ],
     )

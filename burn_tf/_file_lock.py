@@ -27,6 +27,8 @@ if sys.platform == "win32":
         os.lseek(handle, 0, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 
+    _probe = _lock
+
 else:
     import fcntl
 
@@ -38,6 +40,9 @@ else:
         path.unlink(missing_ok=True)
         # Closing is not enough: a forked child shares the lock through its copy of the handle.
         fcntl.flock(handle, fcntl.LOCK_UN)
+
+    def _probe(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 @contextlib.contextmanager
@@ -62,6 +67,25 @@ def hold_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
     finally:
         _unlock(handle, path)
         os.close(handle)
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock that is the file `path`; makes no file and waits for nobody.
+
+    Raises:
+        OSError: the file is there and cannot be opened.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | _NO_LINK)
+    except FileNotFoundError:
+        return False
+    try:
+        _probe(handle)
+    except (BlockingIOError, PermissionError):
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def _acquire(path: Path, deadline: float) -> int:

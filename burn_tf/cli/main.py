@@ -23,8 +23,9 @@ from burn_tf.cli.quiet import quiet_stderr
 COMMANDS = {
     "demo": "pretrain, probe, export and report on a small data set, from start to finish",
     "pretrain": "train a backbone without labels, from a recipe",
+    "status": "show where runs of pretrain stand: step, time left, figures, checkpoint",
     "evaluate": "measure a backbone with a named protocol",
-    "data": "check a set of images: damage, duplicates, odd files, classes with few images",
+    "data": "check a set of images for damage, pack it into large files, serve its views",
     "compare": "pretrain with several methods alike, and set them side by side in one table",
     "analyse": "draw the papers' analyses: gradients, averages, embeddings, collapse",
     "report": "show results, comparisons and trainings on one page, beside the papers' figures",
@@ -43,7 +44,7 @@ _CURES = {
     errno.ENOENT: "check the path",
 }
 # Commands that run where the library itself cannot be imported, or need none of it.
-_WITHOUT_LIBRARY = frozenset({"doctor", "zoo"})
+_WITHOUT_LIBRARY = frozenset({"doctor", "status", "zoo"})
 _HELP = frozenset({"help", "-h", "--help", "-help", "--helpfull", "--helpshort"})
 
 
@@ -277,5 +278,11 @@ def _describe_tensorflow_error(error: Exception) -> str | None:
     if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
         return None
     message = str(error.message)
+    # What a tf.data pipeline raises in Python arrives as text with a traceback inside.
+    _, ours, text = message.partition("UserError: ")
+    if ours:
+        return _one_line(text.splitlines()[0])
+    if "corrupted record at" in message or "truncated record at" in message:
+        return "a file of packed images is damaged: `burn-tf data check` tells which; pack it anew"
     causes = ("No space left on device", "Permission denied", "No such file", "Read-only file")
     return _one_line(message) if any(cause in message for cause in causes) else None

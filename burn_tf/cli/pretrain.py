@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
-from burn_tf.cli import data_flags, teacher_flags
+from burn_tf.cli import data_flags, teacher_flags, watch_flags
 from burn_tf.cli.data import DATA_HELP
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def register(flags: absl_flags.FlagValues) -> None:
         flag_values=flags,
     )
     teacher_flags.register(flags)
+    watch_flags.register(flags)
     absl_flags.mark_flags_as_required(["recipe"], flag_values=flags)
 
 
@@ -131,6 +132,7 @@ def _train(flags: absl_flags.FlagValues, recipe: Recipe, teacher_cache: Any) -> 
             checkpoint_seconds=flags.checkpoint_seconds,
             workers=workers,
             teacher_cache=teacher_cache,
+            watch=watch_flags.read(flags),
         )
     if workers.is_chief:
         print(f"backbone: {flags.workdir}/{training.BACKBONE_FILE}", flush=True)

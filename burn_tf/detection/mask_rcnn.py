@@ -44,7 +44,7 @@ def require_models() -> None:
     if importlib.util.find_spec(_PACKAGE) is None:
         raise UserError(
             "Mask R-CNN needs tf-models-official, which pins TensorFlow 2.20: make an environment "
-            "of its own with requirements/segmentation.txt. Received: no such package"
+            "of its own with requirements/segmentation.txt (it says how). Received: no such package"
         )
 
 

@@ -16,7 +16,7 @@ from burn_tf._checks import UserError, check_integer, check_range
 from burn_tf.data import Source
 from burn_tf.detection import Detections, check_boxes, mask_rcnn
 from burn_tf.detection.canvas import Placement, canvas_batches, place
-from burn_tf.detection.masks import coco_module, encode_mask, paste_mask
+from burn_tf.detection.masks import coco_module, encode_mask, outline_mask, paste_mask
 from burn_tf.detection.region_settings import RegionSettings
 from burn_tf.evaluation.detect import class_names, detection_metrics, pictures
 from burn_tf.evaluation.features import EvaluationData
@@ -151,6 +151,8 @@ class InstanceSegmentation:
             the test split has, which `provenance["classes"]` has one by one.
         """
         self.check(data)
+        if self.masks:
+            _check_run_lengths(data.test)
         names = class_names(data)
         # The heads of tf-models-official take their start values from the global seed.
         tf.keras.utils.set_random_seed(self.sgd.seed)
@@ -251,6 +253,16 @@ class InstanceSegmentation:
         facts["versions"] = facts["versions"] | {name: _version(name) for name in _LIBRARIES}
         repairs = {"train": data.train.repairs, "test": data.test.repairs}
         return facts | {"classes": rows, "box_repairs": repairs, "losses_by_epoch": losses}
+
+
+def _check_run_lengths(source: Source) -> None:
+    """Refuse those of another image's size now, and not when the training is over."""
+    for index, objects in enumerate(source.objects):
+        runs = [outline for outline in objects.segmentations if not isinstance(outline, list)]
+        if runs:
+            height, width = source.image(index).shape[:2]
+            for outline in runs:
+                outline_mask(outline, height, width)
 
 
 def _segments(outputs: dict[str, np.ndarray], where: Placement) -> Segments:

@@ -325,6 +325,7 @@ def _teacher(
     seconds: float,
     stream: TextIO,
     workers: Workers,
+    watch: Watch,
 ) -> tuple[tf.keras.Model | None, tf.keras.Model | None]:
     """The teacher and its projector, as far as the recipe's method needs them."""
     options = recipe.teacher
@@ -335,7 +336,7 @@ def _teacher(
     needs_head = recipe.method.teacher == "head"
     if options.weights is None:
         inner = get_recipe(str(options.recipe))
-        _train(inner, source, home, seconds, stream, "teacher ", workers, cache=None)
+        _train(inner, source, home, seconds, stream, "teacher ", workers, None, watch)
     with workers.scope():
         if options.weights is not None:
             teacher = load_backbone(options.weights)

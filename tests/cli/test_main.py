@@ -187,6 +187,14 @@ def test_mistakes_in_words_are_one_line(
             tf.errors.ResourceExhaustedError(None, None, "ckpt; No space left on device"),
             "ckpt; No space left on device",
         ),
+        (
+            tf.errors.DataLossError(None, None, "corrupted record at 12 [Op:IteratorGetNext]"),
+            "a file of packed images is damaged",
+        ),
+        (
+            tf.errors.UnknownError(None, None, "UserError: no worker answers.\nTraceback: x"),
+            "no worker answers.",
+        ),
     ],
 )
 def test_expected_failures_are_one_line(

@@ -171,6 +171,16 @@ def test_refuses_splits_without_what_it_needs(colours, side):
     assert not colours
 
 
+def test_run_lengths_of_another_size_are_refused_before_the_training(colours):
+    source = made_outlines(3)
+    runs = {"size": [48, 96], "counts": [0, 48 * 96]}
+    crowd = Objects.of([[0, 0, 96, 96]], [0], crowd=[True], segmentations=[runs])
+    wrong = dataclasses.replace(source, objects=(*source.objects[:2], crowd))
+    with pytest.raises(UserError, match=r"size \[96, 96\]. Received: \[48, 96\]"):
+        InstanceSegmentation().run(backbone(), data(test=wrong))
+    assert not colours
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(colours, monkeypatch):
     monkeypatch.setattr(
         ColourNetwork, "train_step", lambda self, *given: {"total_loss": 1.0, "mask_loss": math.nan}

@@ -1,0 +1,1 @@
+"""Where runs stand, what the machine has left; without TensorFlow, so that asking is cheap."""
