@@ -31,8 +31,7 @@ from burn_tf.report import (
     write_report,
 )
 from burn_tf.training import build_backbone, load_backbone, pretrain
-from burn_tf.training.pretraining import BACKBONE_FILE, TEACHER_FOLDER
-from burn_tf.training.run import METRICS_FILE
+from burn_tf.watching.run_files import BACKBONE_FILE, METRICS_FILE, TEACHER_FOLDER
 
 LINEAR, NEIGHBOURS = "linear:fast", "knn:5"
 SUPERVISED_FOLDER = "supervised"

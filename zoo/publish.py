@@ -40,7 +40,7 @@ from burn_tf.recipes import get_recipe, setting_keys
 from burn_tf.recipes.base import Network, Recipe
 from burn_tf.report import training_curves
 from burn_tf.training import BACKBONE_FILE, load_backbone
-from burn_tf.training.pretraining import METRICS_FILE, RUN_FILE
+from burn_tf.watching.run_files import METRICS_FILE, RUN_FILE
 from zoo import manifest
 from zoo.download import sha256_of
 from zoo.floors import measure_floor

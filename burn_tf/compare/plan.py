@@ -18,7 +18,8 @@ from burn_tf.evaluation.splits import check_labels
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.recipes.base import Network, Teacher
 from burn_tf.training.building import build_backbone
-from burn_tf.training.pretraining import BACKBONE_FILE, PROJECTOR_FILE
+from burn_tf.training.pretraining import PROJECTOR_FILE
+from burn_tf.watching.run_files import BACKBONE_FILE
 
 _SMALL_PIXELS = 64
 _MIN_BATCHES = 4

@@ -18,7 +18,7 @@ from burn_tf.evaluation.embedding import COLLAPSED_BELOW
 from burn_tf.report import read_metrics
 from burn_tf.report.numbers import format_duration
 from burn_tf.report.training_curves import Metrics
-from burn_tf.training.run import METRICS_FILE
+from burn_tf.watching.run_files import METRICS_FILE
 
 # With a deviation of 0.05 the mean direction holds more than 99 % of the features' squared length.
 _TAIL = 0.05

@@ -7,7 +7,6 @@ from burn_tf.training.metrics_log import MetricsLog
 from burn_tf.training.peers import PeerWatch
 from burn_tf.training.periodic import PeriodicCheckpoint
 from burn_tf.training.pretraining import (
-    BACKBONE_FILE,
     check_recipe,
     dry_run,
     load_backbone,
@@ -16,6 +15,7 @@ from burn_tf.training.pretraining import (
 from burn_tf.training.strategies import STRATEGIES, make_workers
 from burn_tf.training.teacher_cache import CachedFeatures, TeacherCache
 from burn_tf.training.workers import LostWorker, Workers
+from burn_tf.watching.run_files import BACKBONE_FILE
 
 __all__ = [
     "BACKBONE_FILE",

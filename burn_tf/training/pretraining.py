@@ -32,11 +32,9 @@ from burn_tf.training.run import Run, training_views
 from burn_tf.training.teacher_cache import TeacherCache
 from burn_tf.training.watch import Watch
 from burn_tf.training.workers import Workers
+from burn_tf.watching.run_files import BACKBONE_FILE, RUN_FILE, TEACHER_FOLDER
 
-RUN_FILE = "run.json"
-BACKBONE_FILE = "backbone.keras"
 PROJECTOR_FILE = "projector.keras"
-TEACHER_FOLDER = "teacher"
 CHECKPOINT_SECONDS = 120.0
 DRY_RUN_BATCH = 8
 # Kinds of shapes in the source synthetic:N.

@@ -26,8 +26,8 @@ from burn_tf.training.stop_together import StopTogether
 from burn_tf.training.teacher_cache import CachedFeatures, TeacherCache
 from burn_tf.training.watch import Watch
 from burn_tf.training.workers import Workers
+from burn_tf.watching.run_files import METRICS_FILE
 
-METRICS_FILE = "metrics.jsonl"
 PROGRESS_METRICS = ("loss", "feature_std", "feature_weight", "grad_norm", "learning_rate")
 
 

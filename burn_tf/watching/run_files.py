@@ -14,7 +14,7 @@ from typing import Any
 from burn_tf._checks import UserError
 from burn_tf.report.numbers import is_number
 
-# Names that burn_tf.training gives its files.
+# Names of what a work directory holds.
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 BACKBONE_FILE = "backbone.keras"

@@ -316,8 +316,8 @@ def test_draws_repeat_the_pixels_and_not_the_order(either):
     assert not np.array_equal(once[1], again[1])
     assert sorted(once[1]) == sorted(again[1]) == list(range(source.num_images))
     for view in range(2):
-        ordered = [batch[0][view][np.argsort(batch[1])] for batch in (once, again)]
-        np.testing.assert_allclose(*ordered, atol=1e-4)
+        before, after = (batch[0][view][np.argsort(batch[1])] for batch in (once, again))
+        np.testing.assert_allclose(before, after, atol=1e-4)
     # Without `draws` every epoch is one: the places go on, the first epoch is the same.
     np.testing.assert_array_equal(first[0][0], once[0][0])
     assert [batch[1].min() // source.num_images for batch in rest] == [1, 2, 3]

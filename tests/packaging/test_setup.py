@@ -20,6 +20,7 @@ PYTHONS = ("3.10", "3.11", "3.12")
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "absl": "absl-py",
+    "keras_cv": "keras-cv",
     "larq_compute_engine": "larq-compute-engine",
     "sklearn": "scikit-learn",
     "tensorflow_datasets": "tensorflow-datasets",
