@@ -22,7 +22,7 @@ from burn_tf.compare.clock import RunClock, follow_parent, read_clock
 from burn_tf.compare.plan import Run, load_splits
 from burn_tf.evaluation import EvaluationData, raw_pixels, run_protocols
 from burn_tf.evaluation.splits import labelled_features
-from burn_tf.methods.base import feature_deviation
+from burn_tf.methods import feature_deviation
 from burn_tf.recipes import Recipe
 from burn_tf.training import TeacherCache, build_backbone, pretrain
 

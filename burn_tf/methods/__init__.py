@@ -1,13 +1,15 @@
 """Self-supervised methods: Keras models that `fit` trains from views without labels."""
 
 from burn_tf.methods.barlow_twins import BarlowTwins
-from burn_tf.methods.base import SSLMethod, StepTerms, feature_deviation
+from burn_tf.methods.base import SSLMethod, StepTerms
 from burn_tf.methods.burn import BURN
 from burn_tf.methods.byol import BYOL
 from burn_tf.methods.ema import BiasCorrectedEMA, MovingAverage
 from burn_tf.methods.infomin import InfoMin
 from burn_tf.methods.jigsaw import jigsaw_pieces
 from burn_tf.methods.joint_embedding import JointEmbedding
+from burn_tf.methods.loss_scale import LossScale
+from burn_tf.methods.micro_batches import BatchShare
 from burn_tf.methods.moco_v2 import MoCoV2
 from burn_tf.methods.momentum import MomentumMethod
 from burn_tf.methods.msbreg import MSBReg
@@ -20,6 +22,8 @@ from burn_tf.methods.simsiam import SimSiam
 from burn_tf.methods.stages import MultiStage, Stage, next_stage
 from burn_tf.methods.supervised import Supervised
 from burn_tf.methods.swav import SwAV
+from burn_tf.methods.teacher import FrozenTeacher
+from burn_tf.methods.update_figures import feature_deviation
 from burn_tf.methods.vicreg import VICReg
 from burn_tf.methods.wmse import WMSE
 
@@ -29,11 +33,14 @@ __all__ = [
     "S2BNN",
     "WMSE",
     "BarlowTwins",
+    "BatchShare",
     "BiasCorrectedEMA",
     "EmbeddingRegularizer",
+    "FrozenTeacher",
     "InfoMin",
     "JointEmbedding",
     "KeyQueue",
+    "LossScale",
     "MSBReg",
     "MoCoV2",
     "MomentumMethod",

@@ -12,9 +12,9 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tensorflow as tf
@@ -37,21 +37,34 @@ class DamagedCheckpoint(UserError):
 def write_checkpoint(
     path: str | os.PathLike[str], variables: Sequence[tf.Variable], metadata: Mapping[str, Any]
 ) -> None:
-    """Write the variables' values and JSON-serialisable `metadata` to `path`, atomically."""
+    """Write the variables' values and JSON-serialisable `metadata` to `path`, atomically.
+
+    Raises:
+        OSError: the disk is full, or the like; it names `path`, which is as it was.
+    """
     tensors = [
         {"name": variable.name, "dtype": variable.dtype.name, "shape": variable.shape.as_list()}
         for variable in variables
     ]
     header = json.dumps({"metadata": metadata, "tensors": tensors}).encode()
+    try:
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            _write_digested(file, _blocks(header, variables))
+    except OSError as error:
+        # A write that fails does not say where.
+        error.filename = error.filename or os.fspath(path)
+        raise
+
+
+def _write_digested(file: BinaryIO, blocks: Iterator[bytes]) -> None:
     digest = hashlib.sha256()
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        for block in _blocks(header, variables):
-            digest.update(block)
-            file.write(block)
-        file.write(digest.digest())
+    for block in blocks:
+        digest.update(block)
+        file.write(block)
+    file.write(digest.digest())
 
 
-def _blocks(header: bytes, variables: Sequence[tf.Variable]) -> Any:
+def _blocks(header: bytes, variables: Sequence[tf.Variable]) -> Iterator[bytes]:
     yield MAGIC + struct.pack("<Q", len(header)) + header
     for variable in variables:
         yield np.ascontiguousarray(variable.numpy()).tobytes()
@@ -154,6 +167,7 @@ class CheckpointStore:
         path = self.folder / f"checkpoint-{step:010d}.burn"
         self._remove_unfinished()
         write_checkpoint(path, variables, {**metadata, "step": step})
+        self._settle()
         for old in self.paths()[: -self.keep]:
             old.unlink()
         return path
@@ -189,6 +203,15 @@ class CheckpointStore:
         for path in self.paths():
             if after is None or path > after:
                 path.rename(path.with_name(path.name.replace("checkpoint", "damaged", 1)))
+
+    def _settle(self) -> None:
+        """Let the new name reach the disk before an old file goes: a power cut leaves one whole."""
+        if os.name == "posix":
+            folder = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     def _remove_unfinished(self) -> None:
         """What a process left behind that was killed while it wrote."""
