@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf._file_lock import hold_lock
+from burn_tf.cli.main import main
 from burn_tf.data import Source, load_source
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.training import CachedFeatures, TeacherCache, pretrain, teacher_cache
@@ -67,7 +68,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, tuple[int, int,
 @pytest.fixture
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of 5 rows: three for each draw."""
-    original = FeatureTable.__init__
+    original: Any = FeatureTable.__init__
 
     def init(self: FeatureTable, *given: Any) -> None:
         original(self, *given[:5], 50)
@@ -89,14 +90,20 @@ def test_features_are_those_of_the_views_beside_them(
     features, _ = kept(tmp_path, recipe, source)
     views = features.attach(training_views(recipe, source, epochs=4, draws=2))
     assert views.element_spec[2] == tf.TensorSpec([4, 5], tf.float16)
+    batches = [[tensor.numpy() for tensor in batch] for batch in views]
     seen = collections.Counter[bytes]()
-    for first, second, *given in views:
+    for first, second, *given in batches:
         for view, found in zip((first, second), given, strict=True):
-            wanted = view.numpy().mean(axis=(1, 2)) @ KERNEL
+            wanted = view.mean(axis=(1, 2)) @ KERNEL
             np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
-            seen.update(image.tobytes() for image in view.numpy())
+            seen.update(image.tobytes() for image in view)
     # 2 draws of 2 views of each image, each of them shown in 2 of the 4 epochs.
     assert len(seen) == 4 * IMAGES and set(seen.values()) == {2}
+    # A run that goes on at update 7 has what is left, bit for bit.
+    left = features.attach(training_views(recipe, source, epochs=4, start_step=7, draws=2))
+    for wanted, found in zip(batches[7:], left, strict=True):
+        for a, b in zip(wanted, found, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_are_computed_once_and_shared(
@@ -268,8 +275,12 @@ def test_both_stages_learn_as_without_a_cache(
         np.testing.assert_allclose([entry[name] for entry in cached], expected, rtol=rtol)
     assert live[0]["loss"] == pytest.approx(cached[0]["loss"], rel=1e-4)
     assert json.loads((tmp_path / "cached" / "run.json").read_text())["cached_views"] == 1
-    # Another student in one stage: nothing is computed again.
-    trained("student", "stages=both", "max_steps=1", "method.num_outputs=9", cache=cache)
+    # Another student in one stage, from the command line: nothing is computed again.
+    settings = [*SMALL, "stages=both", "max_steps=1", "method.num_outputs=9"]
+    words = ["pretrain", "--recipe=burn_digits", "--data=synthetic:32", "--cached_views=1"]
+    words += [f"--teacher_cache={tmp_path / 'cache'}", f"--workdir={tmp_path / 'student'}"]
+    settings.append(f"teacher.weights={tmp_path / 'teacher.keras'}")
+    assert main([*words, *(f"--set={setting}" for setting in settings)]) == 0
     assert len(computed) == 1
     with pytest.raises(UserError, match=r"another configuration \(differs in cached_views\)"):
         trained("cached")
