@@ -1,8 +1,7 @@
-"""Watches that the other workers are there: they come in time, and none goes away unnoticed.
+"""Watches that the other workers stay, behind TensorFlow's own heartbeat.
 
-TensorFlow's own heartbeat breaks off a step within about ten seconds of a worker's end. What it
-leaves out is seen to here: it waits an hour for a worker that never comes, and a process that it
-stops may wait for the lost one while it shuts down.
+The heartbeat breaks off a step within half a minute of a worker's end, in all others. This is for a
+process that cannot act on it, for example because it waits for the lost worker while it shuts down.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ from collections.abc import Callable, Sequence
 
 from burn_tf.training.cluster import split_address
 
-START_SECONDS = 300.0
-LOST_SECONDS = 30.0
+LOST_SECONDS = 40.0
 _PROBE_SECONDS = 2.0
 _CONNECT_SECONDS = 3.0
 
@@ -40,14 +38,13 @@ def answers(address: str, seconds: float = _CONNECT_SECONDS) -> bool:
 
 
 class PeerWatch:
-    """A thread that connects to the other workers every two seconds, and ends the process.
+    """A thread that connects to other workers every two seconds, and ends this process.
 
     Args:
-        peers: addresses `host:port`. The chief watches all others, they watch the chief alone: a
-            worker that is gone takes the chief with it, and the chief the rest.
-        start_seconds: how long a peer may take to come; > 0.
-        lost_seconds: how long one that has come may be away; > 0. TensorFlow notices within ten
-            seconds: this is for a process that cannot act on it.
+        peers: addresses `host:port`, which answer when the watch begins. The chief watches all
+            others, they watch the chief alone: a worker that is gone takes the chief with it, and
+            the chief the rest.
+        lost_seconds: how long one may be away; > 0.
         probe_seconds: pause between rounds.
         on_loss: what is done with the line that says who is missing.
         probe: whether a worker answers.
@@ -56,17 +53,15 @@ class PeerWatch:
     def __init__(
         self,
         peers: Sequence[str],
-        start_seconds: float = START_SECONDS,
         lost_seconds: float = LOST_SECONDS,
         *,
         probe_seconds: float = _PROBE_SECONDS,
         on_loss: Callable[[str], None] = end_process,
         probe: Callable[[str], bool] = answers,
     ) -> None:
-        self.peers = tuple(peers)
-        self.start_seconds, self.lost_seconds = start_seconds, lost_seconds
+        self.lost_seconds = lost_seconds
         self._probe_seconds, self._on_loss, self._probe = probe_seconds, on_loss, probe
-        self._seen: dict[str, float] = {}
+        self._seen = dict.fromkeys(peers, time.monotonic())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
 
@@ -79,28 +74,19 @@ class PeerWatch:
         self._stop.set()
 
     def _run(self) -> None:
-        began = time.monotonic()
         while not self._stop.is_set():
-            for peer in self.peers:
+            for peer in self._seen:
                 if self._probe(peer):
                     self._seen[peer] = time.monotonic()
-            line = self.complaint(began, time.monotonic())
-            if line and not self._stop.is_set():
-                self._on_loss(line)
+            lost = self.lost(time.monotonic())
+            if lost and not self._stop.is_set():
+                self._on_loss(lost_line(f"no answer from {', '.join(lost)}"))
                 return
             self._stop.wait(self._probe_seconds)
 
-    def complaint(self, began: float, now: float) -> str:
-        """The line on who is missing at time `now`, or ""; seconds as of `time.monotonic`."""
-        late = [peer for peer in self.peers if peer not in self._seen]
-        if late and now - began > self.start_seconds:
-            return (
-                f"a worker did not come within {self.start_seconds:g} s (`--start_seconds`): see "
-                "what it printed, whether its port can be reached, then start all workers again. "
-                f"Received: no answer from {', '.join(late)}"
-            )
-        lost = [peer for peer, seen in self._seen.items() if now - seen > self.lost_seconds]
-        return lost_line(f"no answer from {', '.join(lost)}") if lost else ""
+    def lost(self, now: float) -> list[str]:
+        """Who has been away too long at time `now`, in seconds as of `time.monotonic`."""
+        return [peer for peer, seen in self._seen.items() if now - seen > self.lost_seconds]
 
 
 def lost_line(received: str) -> str:

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from burn_tf._checks import UserError, check_choice
+from burn_tf._compat import context_is_begun, set_group_timeouts
 from burn_tf.training.cluster import Cluster, find_cluster
-from burn_tf.training.peers import START_SECONDS, PeerWatch
+from burn_tf.training.peers import PeerWatch
+from burn_tf.training.rendezvous import START_SECONDS, meet
 from burn_tf.training.workers import Workers, tensorflow_line
 
 STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
+# All workers are there when TensorFlow is asked to form its group.
+_GROUP_SECONDS = 45
+# TensorFlow's own limit of ten seconds is short for a machine that is busy.
+_HEARTBEAT_SECONDS = 20
 
 
 def make_workers(
@@ -83,9 +89,15 @@ def _tpu(name: str) -> tf.distribute.Strategy:
 
 
 def _multiworker(cluster: Cluster, start_seconds: float) -> Workers:
+    if context_is_begun():
+        raise UserError(
+            "several workers must be set up before anything else is done with TensorFlow: call "
+            "make_workers first. Received: a process that has used TensorFlow"
+        )
+    meet(cluster, start_seconds)
     addresses, number = cluster.addresses, cluster.number
-    watch = PeerWatch(addresses[1:] if number == 0 else addresses[:1], start_seconds)
-    watch.start()
+    jobs = {job: len(found) for job, found in cluster.jobs.items()}
+    set_group_timeouts(jobs, form_seconds=_GROUP_SECONDS, heartbeat_seconds=_HEARTBEAT_SECONDS)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({job: list(found) for job, found in cluster.jobs.items()}),
         task_type=cluster.job,
@@ -95,16 +107,11 @@ def _multiworker(cluster: Cluster, start_seconds: float) -> Workers:
     )
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
-    except RuntimeError as error:
-        watch.stop()
-        raise UserError(
-            "several workers must be set up before anything else is done with TensorFlow: call "
-            f"make_workers first. Received: {str(error).splitlines()[0]}"
-        ) from error
     except tf.errors.OpError as error:
-        watch.stop()
         raise UserError(
             f"worker {number} could not join the others: see whether its port is free and what "
             f"they printed. Received: {tensorflow_line(str(error))}"
         ) from error
+    watch = PeerWatch(addresses[1:] if number == 0 else addresses[:1])
+    watch.start()
     return Workers(strategy, number, len(addresses), watch)

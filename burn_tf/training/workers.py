@@ -155,7 +155,7 @@ class Workers:
         if self.replicas == 1:
             return
         for variable in variables:
-            # Each copy by itself: to read a variable of batch norm as a whole is to ask all workers.
+            # Each copy by itself: to read one of batch norm as a whole is to ask all workers.
             copies = self.strategy.experimental_local_results(variable)
             value = copies[0].numpy()
             if self.count > 1:

@@ -81,6 +81,35 @@ def test_start_step_gives_the_rest_of_the_run(either, drop_remainder):
     same(whole[start:], made(source, start_step=start, **options))
 
 
+@pytest.mark.parametrize("drop_remainder", [True, False])
+def test_shards_make_up_each_batch(either, drop_remainder):
+    """Of a short last batch a shard has what there is, maybe nothing."""
+    source, size = either
+    batch = 6
+    options = {"policy": CROP, "image_size": size, "batch_size": batch, "labels": True}
+    options |= {"drop_remainder": drop_remainder, "epochs": 1, "start_step": 1}
+    if drop_remainder:
+        options |= {"epochs": 2}
+    whole = made(source, **options)
+    shards = [made(source, shards=3, shard=i, **options) for i in range(3)]
+    assert len(whole) == len(shards[0]) > 0
+    if drop_remainder:
+        assert {len(labels) for shard in shards for _, labels in shard} == {2}
+    for batch, *parts in zip(whole, *shards, strict=True):
+        joined = tf.nest.map_structure(lambda *part: np.concatenate(part), *parts)
+        np.testing.assert_array_equal(joined[1], batch[1])
+        # A batch in parts is multiplied in other blocks.
+        for ours, expected in zip(joined[0], batch[0], strict=True):
+            np.testing.assert_allclose(ours, expected, atol=1e-4)
+
+
+def test_shards_that_do_not_divide_the_batch(source):
+    with pytest.raises(UserError, match=r"`batch_size` must be a multiple of `shards` = 3"):
+        made(source, shards=3)
+    with pytest.raises(UserError, match="`shard`"):
+        made(source, shards=2, shard=2)
+
+
 def test_each_argument_changes_the_pixels(source):
     def first(**arguments):
         return made(source, CROP, batch_size=20, labels=True, epochs=1, **arguments)[0]

@@ -176,10 +176,10 @@ def test_manifest_starts_a_command_that_exists(manifest: Any) -> None:
 @pytest.mark.slow
 def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
     """SIGTERM to the script: both leave after the same update, saved; the same words finish."""
-    small = ["backbone.name=reactnet_tiny", "backbone.width=1", "batch_size=8", "max_steps=40"]
-    small += ["epochs=8", "stages=both", "method.hidden_dim=8", "method.embedding_dim=8"]
-    words = [str(LAUNCH / "two_processes.sh"), "--recipe=byol_digits", "--data=synthetic:40"]
+    small = ["backbone.name=reactnet_tiny", "backbone.width=1", "batch_size=8", "epochs=10"]
+    words = [str(LAUNCH / "two_processes.sh"), "--recipe=supervised_digits", "--data=synthetic:40"]
     words += [f"--workdir={tmp_path}/run", *(f"--set={setting}" for setting in small)]
+    words += ["--set=stages=both"]
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     log = tmp_path / "run" / "metrics.jsonl"
     options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
