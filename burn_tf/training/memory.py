@@ -34,11 +34,13 @@ class StepMemory:
         resident: held already: libraries, weights, optimizer, traced graph.
         graph: what running the graph adds, whatever the batch.
         tensors: activations, gradients and batches, which grow with the batch.
+        operations: size of the graph.
     """
 
     resident: int
     graph: int
     tensors: int
+    operations: int = 0
 
     @property
     def peak(self) -> int:
@@ -51,7 +53,7 @@ class StepMemory:
         return self.graph + self.tensors
 
 
-def predict_memory(method: SSLMethod, views: Any) -> StepMemory | None:
+def predict_memory(method: SSLMethod, views: Any, *, ran: int = 0) -> StepMemory | None:
     """The peak resident memory of this process when the method learns from these batches.
 
     The step is traced, which `fit` then need not do again, and its graph played through
@@ -60,6 +62,8 @@ def predict_memory(method: SSLMethod, views: Any) -> StepMemory | None:
     Args:
         method: compiled.
         views: dataset of batches of known shape, or what a strategy made of one.
+        ran: operations of the largest graph that this process has run: what it took for them is
+            still there, and serves again (code that XLA compiled, pieces of the heap).
 
     Returns:
         The prediction; None where tensors lie in memory of their own (GPU, TPU), the system does
@@ -68,11 +72,13 @@ def predict_memory(method: SSLMethod, views: Any) -> StepMemory | None:
     if resident_bytes() is None or _has_accelerator() or method.run_eagerly:
         return None
     graph = step_graph(method, views)
+    operations = graph_size(graph)
     batch = sum(tensor_bytes(spec) for spec in _specs(views))
     tensors = TENSOR_FACTOR * graph_peak(graph) + WAITING_BATCHES * batch
     # What an earlier stage has left in the heap is used again.
     give_back()
-    return StepMemory(resident_bytes() or 0, OPERATION_BYTES * graph_size(graph), round(tensors))
+    added = OPERATION_BYTES * max(operations - ran, 0)
+    return StepMemory(resident_bytes() or 0, added, round(tensors), operations)
 
 
 def step_graph(method: SSLMethod, views: Any) -> tf.Graph:
@@ -86,7 +92,7 @@ def step_graph(method: SSLMethod, views: Any) -> tf.Graph:
 
 
 def check_memory(
-    method: SSLMethod, views: Any, *, batch_size: int, free: int | None = None
+    method: SSLMethod, views: Any, *, batch_size: int, ran: int = 0
 ) -> StepMemory | None:
     """Raise where training would take more memory than there is.
 
@@ -94,7 +100,7 @@ def check_memory(
         method: compiled.
         views: dataset of batches, as in `predict_memory`.
         batch_size: images in a global batch; for the advice.
-        free: bytes that the process may still take; None: what machine and cgroups leave.
+        ran: as in `predict_memory`.
 
     Returns:
         The prediction, or None where there is none.
@@ -102,8 +108,7 @@ def check_memory(
     Raises:
         TooLittleMemory: with the batch that would fit.
     """
-    predicted = predict_memory(method, views)
-    free = free_bytes() if free is None else free
+    predicted, free = predict_memory(method, views, ran=ran), free_bytes()
     if predicted is None or free is None or predicted.missing <= free:
         return predicted
     advice = _advice(predicted, batch_size, method.accumulate, free)

@@ -20,7 +20,7 @@ from burn_tf.watching.summary import write_summary
 TENSORBOARD_FOLDER = "tensorboard"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Watch:
     """What `pretrain` does beside training.
 
@@ -31,6 +31,7 @@ class Watch:
 
     tensorboard: bool = False
     ignore_memory: bool = False
+    _largest_graph: int = dataclasses.field(default=0, init=False, repr=False)
 
     @contextlib.contextmanager
     def session(self, folder: Path) -> Iterator[None]:
@@ -68,8 +69,12 @@ class Watch:
         """
         if self.ignore_memory:
             return
-        predicted = check_memory(method, views, batch_size=batch_size)
-        if predicted is not None and stream is not None:
+        ran = self._largest_graph
+        predicted = check_memory(method, views, batch_size=batch_size, ran=ran)
+        if predicted is None:
+            return
+        self._largest_graph = max(ran, predicted.operations)
+        if stream is not None:
             print(f"{label}peak memory about {predicted.peak / 1e9:.2f} GB", file=stream)
 
     def finish(self, folder: Path, stream: TextIO, label: str = "") -> None:

@@ -56,7 +56,10 @@ def test_tensors_grow_with_the_batch_and_nothing_else_does(
 
 def test_fit_traces_nothing_more() -> None:
     method, data = barlow_twins(), views(8)
-    assert predict_memory(method, data) is not None
+    first = predict_memory(method, data)
+    assert first is not None and first.graph == first.operations * memory.OPERATION_BYTES
+    again = predict_memory(method, data, ran=first.operations - 10)
+    assert again is not None and again.graph == 10 * memory.OPERATION_BYTES
     function = method.train_function
     method.fit(data, verbose=0)
     assert method.train_function is function
@@ -79,7 +82,7 @@ def test_under_a_strategy(two_replicas: tf.distribute.Strategy) -> None:
 def check(
     monkeypatch: pytest.MonkeyPatch, step: StepMemory | None, free: int | None, accumulate: int = 1
 ) -> Any:
-    monkeypatch.setattr(memory, "predict_memory", lambda method, views: step)
+    monkeypatch.setattr(memory, "predict_memory", lambda method, views, ran: step)
     monkeypatch.setattr(memory, "free_bytes", lambda: free)
     method = barlow_twins()
     method.accumulate = accumulate

@@ -42,17 +42,20 @@ def test_refused_run_leaves_the_folder_free(tmp_path: Path) -> None:
 
 
 def test_memory_is_asked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+    asked: list[tuple[int, int]] = []
 
-    def check(method: object, views: object, *, batch_size: int) -> StepMemory:
-        asked.append(batch_size)
-        return StepMemory(10**9, 2 * 10**8, 3 * 10**7)
+    def check(method: object, views: object, *, batch_size: int, ran: int) -> StepMemory:
+        asked.append((batch_size, ran))
+        return StepMemory(10**9, 2 * 10**8, 3 * 10**7, operations=10 * batch_size)
 
     monkeypatch.setattr(module, "check_memory", check)
     said = io.StringIO()
     method = cast(SSLMethod, None)
-    Watch().check_memory(method, None, 64, said, "teacher ")
-    Watch().check_memory(method, None, 16, None)
+    watch = Watch()
+    watch.check_memory(method, None, 64, said, "teacher ")
+    watch.check_memory(method, None, 16, None)
+    watch.check_memory(method, None, 8, None)
     Watch(ignore_memory=True).check_memory(method, None, 32, said)
-    assert asked == [64, 16]
+    # With the largest graph that has run before.
+    assert asked == [(64, 0), (16, 640), (8, 640)]
     assert said.getvalue() == "teacher peak memory about 1.23 GB\n"
