@@ -238,17 +238,27 @@ class MaskRCNN:
                 tf.nest.map_structure(lambda output: tf.cast(output, tf.float32), outputs),
                 {"rpn_score_targets": scores, "rpn_box_targets": offsets},
             )
-        variables = self.model.trainable_variables
-        gradients = tape.gradient(losses["total_loss"], variables)
+        gradients = tape.gradient(losses["total_loss"], self.model.trainable_variables)
+        self._update(gradients, rate, momentum, weight_decay)
+        return losses
+
+    # Plain Python over the variables; autograph would warn of those of Larq.
+    @tf.autograph.experimental.do_not_convert
+    def _update(
+        self,
+        gradients: list[tf.Tensor | None],
+        rate: tf.Tensor,
+        momentum: tf.Tensor,
+        weight_decay: tf.Tensor,
+    ) -> None:
         for variable, velocity, gradient in zip(
-            variables, self._velocities, gradients, strict=True
+            self.model.trainable_variables, self._velocities, gradients, strict=True
         ):
             if gradient is not None:
                 # As PyTorch adds it; a bias and the numbers of batch norm are vectors.
                 decay = weight_decay * variable if variable.shape.rank > 1 else 0.0
                 velocity.assign(momentum * velocity + gradient + decay)
                 variable.assign_sub(rate * velocity)
-        return losses
 
     def _anchor_targets(self, boxes: tf.Tensor) -> tuple[dict[str, Any], dict[str, Any]]:
         """What the region proposals learn of each image: objectness and offsets, per level."""

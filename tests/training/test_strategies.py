@@ -181,7 +181,7 @@ def test_worker_that_never_comes(pairs: list[Pair], tmp_path: Path) -> None:
     pairs.append(Pair(tmp_path, start_seconds=1.0, ranks=1))
     ((code, _, errors),) = pairs[0].ends()
     assert code == 2, errors
-    assert "did not come within 1 s" in one_line(errors)
+    assert "not all workers came within 1 s" in one_line(errors)
     assert list(tmp_path.iterdir()) == []
 
 

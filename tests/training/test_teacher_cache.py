@@ -237,6 +237,8 @@ SMALL = [
     "max_steps=2",
     "method.hidden_dim=8",
     "method.num_outputs=8",
+    # Steps so small that no sign flips: one that does changes the loss by more than float16 does.
+    "optimizer.learning_rate=1e-7",
 ]
 
 
@@ -270,10 +272,9 @@ def test_both_stages_learn_as_without_a_cache(
     cache = TeacherCache(tmp_path / "cache", 1)
     cached = trained("cached", cache=cache)
     assert [entry["stage"] for entry in cached] == ["stage1", "stage1", "stage2", "stage2"]
-    for name, rtol in (("loss", 1e-3), ("kl", 1e-2), ("feature", 1e-3)):
+    for name in ("loss", "kl", "feature"):
         expected = [entry[name] for entry in live]
-        np.testing.assert_allclose([entry[name] for entry in cached], expected, rtol=rtol)
-    assert live[0]["loss"] == pytest.approx(cached[0]["loss"], rel=1e-4)
+        np.testing.assert_allclose([entry[name] for entry in cached], expected, rtol=1e-3)
     assert json.loads((tmp_path / "cached" / "run.json").read_text())["cached_views"] == 1
     # Another student in one stage, from the command line: nothing is computed again.
     settings = [*SMALL, "stages=both", "max_steps=1", "method.num_outputs=9"]
