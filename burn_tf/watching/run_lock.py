@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,8 @@ LOCK_FILE = "running.lock"
 PROCESS_FILE = "running.json"
 # A look at the lock holds it for an instant.
 _WAIT_SECONDS = 2.0
+# What file systems without locks say; Lustre is often mounted so.
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Process:
 def work_in(folder: Path) -> Iterator[None]:
     """Hold a work directory, and say who does.
 
-    The operating system frees it when the process ends, in whatever way.
+    The operating system frees it when the process ends, in whatever way. Where the file system has
+    no locks, a warning on standard error says so.
 
     Args:
         folder: the work directory.
@@ -52,7 +57,13 @@ def work_in(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process works there.
     """
-    with hold_lock(folder / LOCK_FILE, _WAIT_SECONDS):
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(hold_lock(folder / LOCK_FILE, _WAIT_SECONDS))
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
+            print(f"burn-tf: warning: {folder} has no locks: run one there only", file=sys.stderr)
         me = Process(os.getpid(), socket.gethostname(), time.time())
         atomic_write(folder / PROCESS_FILE, json.dumps(dataclasses.asdict(me)) + "\n")
         try:
@@ -71,5 +82,26 @@ def last_process(folder: Path) -> Process | None:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process works in the folder now."""
-    return is_held(folder / LOCK_FILE)
+    """Whether a process works in the folder now.
+
+    Without locks that is told by the process that was last there: on another machine, it counts as
+    one that works until it has left by itself.
+    """
+    try:
+        return is_held(folder / LOCK_FILE)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+    process = last_process(folder)
+    return process is not None and (not process.is_here or _is_alive(process.pid))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # Somebody else's.
+        return True
+    return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 import socket
@@ -65,3 +67,22 @@ def test_another_process_and_its_sudden_end(
 def test_looking_makes_no_file(tmp_path: Path) -> None:
     assert not is_running(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_file_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    for name in ("_lock", "_probe"):
+        monkeypatch.setattr(f"burn_tf._file_lock.{name}", refuse)
+    with work_in(tmp_path):
+        assert "no locks: run one there only" in capsys.readouterr().err
+        assert is_running(tmp_path)
+    assert not is_running(tmp_path)
+    # Killed here; at work, or killed, elsewhere.
+    for host, pid, expected in ((socket.gethostname(), 2**22 + 1, False), ("other", 1, True)):
+        record = {"pid": pid, "host": host, "started": 1.0}
+        (tmp_path / "running.json").write_text(json.dumps(record))
+        assert is_running(tmp_path) is expected
