@@ -4,8 +4,11 @@
 
 prints one JSON line:
 
-    packed               this library, from TFRecord shards of JPEG of 500 x 375
+    packed               this library, from TFRecord shards of JPEG of 500 x 375, in a process that
+                         does nothing else, as `burn-tf data serve` is: one thread per operation
     files                this library, from the same JPEG as single files
+    packed_in_training   packed, in a process whose operations are split over the cores, as those
+                         of a training are
     reference            Pillow with the same policy, a process per core, files; nothing is handed
                          to a trainer, which spares it the copying that a loader of processes does
     ratio, target        packed / reference, and what the project promises
@@ -28,6 +31,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -35,6 +39,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from burn_tf.data import Source, load_source, pack_source, views_dataset
 
 import pillow_reference  # type: ignore[import-not-found]  # a file beside this one
+
+THREADS = "TF_NUM_INTRAOP_THREADS"  # read when TensorFlow makes its devices
+os.environ.setdefault(THREADS, "1")
 
 SIZE, VIEWS, BATCH = 224, 2, 16
 TARGET = 1.5
@@ -58,6 +65,19 @@ def ours(source: Source, policy: str, cores: int, seconds: float) -> Rates:
         images / (time.process_time() - cpu) * cores,
         images / (time.perf_counter() - wall),
     )
+
+
+def in_training(pool: ProcessPoolExecutor, packed: str, *options: Any) -> Rates:
+    """The same in a process with a thread per core."""
+    return pool.submit(_from_folder, packed, *options).result()
+
+
+def _from_folder(packed: str, *options: Any) -> Rates:
+    return ours(load_source(packed, split="all"), *options)
+
+
+def _with_threads(cores: int) -> None:
+    os.environ[THREADS] = str(cores)
 
 
 def pillow(
@@ -84,17 +104,22 @@ def best(calls: dict[str, Callable[[], Rates]], rounds: int) -> dict[str, float]
 def measure(folder: str, policy: str, cores: int, seconds: float, rounds: int) -> dict[str, object]:
     """One JSON record."""
     pillow_reference.photographs(folder)
-    packed = Path(folder) / "packed"
     files = load_source(folder, split="all")
-    pack_source(folder, packed, shards=2)
-    sources = {"packed": load_source(f"packed:{packed}", split="all"), "files": files}
-    each = seconds / rounds
+    pack_source(folder, Path(folder) / "packed", shards=2)
+    packed, each = f"packed:{folder}/packed", seconds / rounds
+    sources = {"packed": load_source(packed, split="all"), "files": files}
     calls: dict[str, Callable[[], Rates]] = {
         name: functools.partial(ours, source, policy, cores, each)
         for name, source in sources.items()
     }
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=context) as pool:
+    start = functools.partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context("spawn"))
+    with (
+        start(cores) as pool,
+        start(1, initializer=_with_threads, initargs=(cores,)) as trainer,
+    ):
+        calls["packed_in_training"] = functools.partial(
+            in_training, trainer, packed, policy, cores, each
+        )
         calls["reference"] = functools.partial(pillow, pool, folder, policy, cores, each)
         rates = best(calls, rounds)
     record: dict[str, object] = {"name": f"input_{SIZE}px_{policy}", "unit": "images/s"}

@@ -29,6 +29,15 @@ def all_gather(tensor: tf.Tensor, axis: int = 0) -> tf.Tensor:
     return tensor if context is None else context.all_gather(tensor, axis=axis)
 
 
+def every_replica(vector: tf.Tensor) -> tf.Tensor:
+    """[N] of each replica -> [replicas, N], in one exchange (`all_gather` asks for sizes first)."""
+    context = _replica_context()
+    if context is None:
+        return vector[None]
+    mine = tf.one_hot(context.replica_id_in_sync_group, num_replicas(), dtype=vector.dtype)
+    return all_reduce_sum(mine[:, None] * vector)
+
+
 def own_rows(tensor: tf.Tensor) -> tf.Tensor:
     """This replica's share [B / replicas, ..] of a tensor [B, ..] made for the global batch.
 

@@ -38,6 +38,17 @@ def test_two_replicas(two_replicas: tf.distribute.Strategy) -> None:
         np.testing.assert_array_equal(value, [1.5])
 
 
+def test_every_replica_puts_each_vector_into_its_row(two_replicas: tf.distribute.Strategy) -> None:
+    def body() -> tf.Tensor:
+        rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+        return distribute.every_replica(tf.stack([rank, 5.0 - rank, 1e30]))
+
+    rows = tf.function(lambda: two_replicas.run(body))()
+    for value in two_replicas.experimental_local_results(rows):
+        np.testing.assert_array_equal(value, np.float32([[0.0, 5.0, 1e30], [1.0, 4.0, 1e30]]))
+    np.testing.assert_array_equal(distribute.every_replica(tf.constant([3.0, 4.0])), [[3.0, 4.0]])
+
+
 def test_gradient_of_a_gathered_loss(two_replicas: tf.distribute.Strategy) -> None:
     """d/dx of (x_0 * x_1) is the other replica's value, when each takes its share of the loss."""
 

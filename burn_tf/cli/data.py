@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 from absl import flags as absl_flags
 
@@ -150,6 +151,9 @@ def _pack(flags: absl_flags.FlagValues) -> int:
 
 def _serve(flags: absl_flags.FlagValues) -> int:
     """Serve until interrupted."""
+    # Images are made side by side. Operations that are split over threads as well cost a third
+    # more processor time (benchmarks/input.py); read when TensorFlow makes its devices.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     from burn_tf.data.data_servers import DataServers
 
     if flags.source is not None:

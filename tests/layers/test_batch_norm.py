@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from burn_tf.layers import BatchNorm
+from burn_tf.layers import BatchNorm, batch_norm
 
 EPSILON, MOMENTUM = 1e-5, 0.9
 GAMMA, BETA = np.array([0.5, -1.0, 2.0]), np.array([0.1, 0.0, -0.3])
@@ -117,7 +117,11 @@ def test_mixed_precision_keeps_float32_statistics():
 
 
 def on_replicas(
-    strategy: tf.distribute.Strategy, values: np.ndarray, upstream: np.ndarray, sizes: list[int]
+    strategy: tf.distribute.Strategy,
+    values: np.ndarray,
+    upstream: np.ndarray,
+    sizes: list[int],
+    dtype: tf.DType = tf.float32,
 ) -> tuple[BatchNorm, list[np.ndarray]]:
     """One step with the batch dealt out by `sizes`; gradients of the weights are summed."""
     with strategy.scope():
@@ -130,7 +134,7 @@ def on_replicas(
                 array[ends[context.replica_id_in_sync_group] :][
                     : sizes[context.replica_id_in_sync_group]
                 ],
-                tf.float32,
+                dtype,
             )
         )
 
@@ -156,6 +160,26 @@ def test_two_replicas_equal_one(two_replicas, sizes, rank):
     for moving in (layer.moving_mean, layer.moving_variance):
         first, second = (copy.numpy() for copy in moving.values)
         np.testing.assert_array_equal(first, second)
+
+
+def test_two_replicas_equal_one_without_the_fused_kernels(two_replicas, monkeypatch):
+    monkeypatch.setattr(batch_norm, "_has_kernels", lambda values: False)
+    values = batch(4)
+    upstream = upstream_of(values)
+    layer, parts = on_replicas(two_replicas, values, upstream, [5, 1])
+    expect(layer, parts, Reference(values, upstream), rtol=2e-5)
+
+
+def test_two_replicas_in_bfloat16(two_replicas):
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    values, upstream = batch(4), upstream_of(batch(4))
+    layer, parts = on_replicas(two_replicas, values, upstream, [4, 2], tf.bfloat16)
+    rounded = [tf.cast(tf.cast(x, tf.bfloat16), tf.float64).numpy() for x in (values, upstream)]
+    wanted = Reference(*rounded)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), wanted.moving_mean, rtol=1e-5)
+    np.testing.assert_allclose(parts[2], wanted.gamma_gradient, rtol=2e-2, atol=0.1)
+    for part, value in zip(parts[:2], (wanted.outputs, wanted.input_gradient), strict=True):
+        np.testing.assert_allclose(part.astype(np.float64), value, rtol=2**-6, atol=2**-6)
 
 
 def test_large_mean_does_not_cancel(two_replicas):
