@@ -88,6 +88,9 @@ def test_resumed_run_ends_in_the_same_weights(
     expected = [("stage1", 1), ("stage1", 2), ("stage1", 3)]
     expected += [("stage2", 1), ("stage2", 2), ("stage2", 3)]
     assert steps_logged(tmp_path / "cut") == steps_logged(tmp_path / "whole") == expected
+    for name in ("cut", "whole"):
+        summary = json.loads((tmp_path / name / "summary.json").read_text())
+        assert 0 <= summary["waiting_share"] < 1
 
 
 def test_teacher_recipe_is_run_first_and_reused(
