@@ -3,7 +3,16 @@
 The stock runtimes convolve int4 kernels slowly: they turn them into int8 again in every run. Their
 product of matrices takes int4 as it is. So the windows of a map are laid side by side, first along
 the rows and then along the columns, and the kernel becomes a matrix [out, height * width * in].
-For ReActNet-A's kernel of 3 x 3 x 1024 x 1024 on 7 x 7 pixels that copies 1.8 MB and saves 4.7.
+
+ReActNet-A at 224 px, 1000 classes, one thread of a Xeon with AVX-512, in turns, 2026-11-22:
+
+    kernels in int4                      file       time
+    none                              32.67 MB      1
+    the largest, 3 x 3 x 1024 x 1024  27.96 MB      1.02
+    also those of 3 x 3 x 512 x 512   20.89 MB      1.4
+
+The largest alone as an int4 CONV_2D takes twice the time of the whole file, and turned into floats
+as the file is loaded more than that; its product takes 2 %. All are exact.
 """
 
 from __future__ import annotations
