@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -56,3 +57,15 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
     data = content.encode("utf-8") if isinstance(content, str) else content
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def remove_unfinished(path: str | os.PathLike[str]) -> None:
+    """Remove what a process left beside `path` that was killed while it wrote it atomically.
+
+    Only where no other process can be writing it.
+    """
+    target = Path(path)
+    stem, suffix = glob.escape(target.stem), glob.escape(target.suffix)
+    # `tempfile` puts eight characters of its own in the middle.
+    for left in target.parent.glob(f".{stem}.????????{suffix}"):
+        left.unlink(missing_ok=True)

@@ -26,7 +26,9 @@ def all_gather(tensor: tf.Tensor, axis: int = 0) -> tf.Tensor:
     `num_replicas()`, the gradient that reaches each slice is that of the global loss.
     """
     context = _replica_context()
-    return tensor if context is None else context.all_gather(tensor, axis=axis)
+    if context is None:
+        return tensor
+    return _as_before(context.all_gather(_wide(tensor), axis=axis), tensor)
 
 
 def every_replica(vector: tf.Tensor) -> tf.Tensor:
@@ -52,12 +54,27 @@ def own_rows(tensor: tf.Tensor) -> tf.Tensor:
 
 
 def all_reduce_sum(tensor: tf.Tensor) -> tf.Tensor:
-    """Sum a tensor over all replicas."""
-    context = _replica_context()
-    return tensor if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+    """Sum a tensor, or each of a list, over all replicas; those of 16 bits in float32."""
+    return _all_reduce(tf.distribute.ReduceOp.SUM, tensor)
 
 
 def all_reduce_mean(tensor: tf.Tensor) -> tf.Tensor:
-    """Average a tensor over all replicas."""
+    """Average a tensor, or each of a list, over all replicas; those of 16 bits in float32."""
+    return _all_reduce(tf.distribute.ReduceOp.MEAN, tensor)
+
+
+def _all_reduce(how: tf.distribute.ReduceOp, tensors: Any) -> Any:
     context = _replica_context()
-    return tensor if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, tensor)
+    if context is None:
+        return tensors
+    reduced = context.all_reduce(how, tf.nest.map_structure(_wide, tensors))
+    return tf.nest.map_structure(_as_before, reduced, tensors)
+
+
+def _wide(tensor: tf.Tensor) -> tf.Tensor:
+    """In float32 what has 16 bits: CPUs' collectives have no bfloat16, and sums would round."""
+    return tf.cast(tensor, tf.float32) if tensor.dtype in (tf.bfloat16, tf.float16) else tensor
+
+
+def _as_before(tensor: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tensor, original.dtype)

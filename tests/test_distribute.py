@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from burn_tf import distribute
@@ -19,9 +20,10 @@ def test_identity_on_one_replica() -> None:
         np.testing.assert_array_equal(function(x), x)
 
 
-def test_two_replicas(two_replicas: tf.distribute.Strategy) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_two_replicas(dtype: str, two_replicas: tf.distribute.Strategy) -> None:
     def body() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+        rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, dtype)
         x = tf.reshape(rank + 1.0, [1])
         return (
             distribute.all_gather(x),
@@ -30,6 +32,8 @@ def test_two_replicas(two_replicas: tf.distribute.Strategy) -> None:
         )
 
     gathered, total, mean = tf.function(lambda: two_replicas.run(body))()
+    first = two_replicas.experimental_local_results(gathered)[0]
+    assert first.dtype == dtype
     for value in two_replicas.experimental_local_results(gathered):
         np.testing.assert_array_equal(value, [1.0, 2.0])
     for value in two_replicas.experimental_local_results(total):
@@ -49,11 +53,12 @@ def test_every_replica_puts_each_vector_into_its_row(two_replicas: tf.distribute
     np.testing.assert_array_equal(distribute.every_replica(tf.constant([3.0, 4.0])), [[3.0, 4.0]])
 
 
-def test_gradient_of_a_gathered_loss(two_replicas: tf.distribute.Strategy) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_gradient_of_a_gathered_loss(dtype: str, two_replicas: tf.distribute.Strategy) -> None:
     """d/dx of (x_0 * x_1) is the other replica's value, when each takes its share of the loss."""
 
     def body() -> tf.Tensor:
-        rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+        rank = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, dtype)
         x = tf.reshape(rank + 2.0, [1])
         with tf.GradientTape() as tape:
             tape.watch(x)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from burn_tf._checks import UserError
-from burn_tf._files import atomic_path, atomic_write, read_whole
+from burn_tf._files import atomic_path, atomic_write, read_whole, remove_unfinished
 
 
 def test_writes_text_and_bytes(tmp_path: Path) -> None:
@@ -47,3 +47,23 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_whole(tmp_path / "absent")
     with pytest.raises(UserError, match="directory"):
         read_whole(tmp_path)
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a[1].npy"
+    others = [".a[1].txt", ".a1.kil_led1.npy", "a[1].kil_led1.npy", ".a[1].kil_led1.txt"]
+    with atomic_path(target) as temporary:
+        left = temporary.with_name(temporary.name.replace(temporary.name[-12:-4], "kil_led1"))
+        left.write_bytes(b"half")
+        for other in others:
+            (tmp_path / other).write_bytes(b"")
+    assert left.exists()
+    remove_unfinished(target)
+    others = [
+        ".a1.kil_led1.npy",
+        ".a[1].kil_led1.txt",
+        ".a[1].txt",
+        "a[1].kil_led1.npy",
+        "a[1].npy",
+    ]
+    assert sorted(os.listdir(tmp_path)) == sorted(others)

@@ -14,6 +14,7 @@ from burn_tf.cli.targets import check_file_target
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from burn_tf.detection import Detector
     from burn_tf.export import ExportedModel
 
 _TARGETS = ("lce", "litert", "litert-int8")
@@ -21,7 +22,12 @@ _TARGETS = ("lce", "litert", "litert-int8")
 
 def register(flags: absl_flags.FlagValues) -> None:
     """The flags of `burn-tf export`."""
-    absl_flags.DEFINE_string("model", None, models.MODEL_HELP, flag_values=flags)
+    absl_flags.DEFINE_string(
+        "model",
+        None,
+        f"{models.MODEL_HELP}; or the detector.safetensors of evaluate --protocol=detect:voc",
+        flag_values=flags,
+    )
     absl_flags.DEFINE_enum(
         "target",
         "lce",
@@ -76,9 +82,11 @@ def run(flags: absl_flags.FlagValues) -> int:
     """Convert, print the report, write the file, verify where it is asked for."""
     _check(flags)
     check_file_target("output", flags.output)
+    from burn_tf.export.preparation import keras_model
+
     labels = None if flags.labels is None else _labels(flags.labels)
-    model = models.load_model(flags.model, flags.input_size)
-    side = models.needed_side(model, flags.input_size)
+    model = models.load_exportable(flags.model, flags.input_size)
+    side = models.needed_side(keras_model(model), flags.input_size)
     images = None
     if flags.verify is not None:
         # Before the conversion: a mistake in it must not leave a file behind.
@@ -105,7 +113,10 @@ def _check(flags: absl_flags.FlagValues) -> None:
 
 
 def _exported(
-    flags: absl_flags.FlagValues, model: tf.keras.Model, side: int, labels: list[str] | None
+    flags: absl_flags.FlagValues,
+    model: tf.keras.Model | Detector,
+    side: int,
+    labels: list[str] | None,
 ) -> ExportedModel:
     from burn_tf.export import to_lce, to_litert
 

@@ -12,6 +12,8 @@ from burn_tf._checks import UserError, nearest
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from burn_tf.detection import Detector
+
 RAW_PIXELS = "raw_pixels"
 _PACKED = ".safetensors"
 _UNTRAINED = "untrained:"
@@ -54,6 +56,16 @@ def load_model(name: str, image_size: int | None = None) -> tf.keras.Model:
     if not _looks_like_model(path):
         raise UserError(f"`model` {name!r} is not a saved Keras model (.keras, .h5 or SavedModel)")
     return _load(path)
+
+
+def load_exportable(name: str, image_size: int | None = None) -> tf.keras.Model | Detector:
+    """As `load_model`, or the detector in a file of `burn-tf evaluate --protocol=detect:voc`."""
+    if name.endswith(_PACKED) and Path(name).is_file():
+        from burn_tf.detection import Detector
+
+        if Detector.is_file(name):
+            return Detector.load(name)
+    return load_model(name, image_size)
 
 
 def load_features(name: str, image_size: int | None = None) -> Callable[..., Any]:

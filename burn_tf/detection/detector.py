@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -14,15 +13,15 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError, check_integer
 from burn_tf.convert import load_packed, packed_metadata, save_packed
+from burn_tf.convert.safetensors import SUFFIX
 from burn_tf.data import Source
 from burn_tf.detection.batches import scoring_batches
 from burn_tf.detection.letterbox import fitting_scale, letterbox
 from burn_tf.detection.pyramid import BACKBONE_LEVELS
+from burn_tf.detection.raw_outputs import LARGEST_DELTA, raw_outputs
 from burn_tf.detection.retinanet import anchor_size_of, assembled, retinanet
 
 _KIND = "burn_tf.detector"
-# Larger boxes come of weights that have not learned yet; exp() of them would overflow.
-_LARGEST_DELTA = math.log(1000.0 / 16.0) / 0.2
 _PARTS = ("feature_pyramid", "classification_head", "box_head")
 
 
@@ -161,8 +160,16 @@ class Detector:
     def _decoded(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = dict(self.network(images, training=False))
         centre, extent = tf.split(outputs["box"], 2, axis=-1)
-        outputs["box"] = tf.concat([centre, tf.minimum(extent, _LARGEST_DELTA)], axis=-1)
+        outputs["box"] = tf.concat([centre, tf.minimum(extent, LARGEST_DELTA)], axis=-1)
         return dict(self.model.decode_predictions(outputs, images))
+
+    def exported_model(self) -> tf.keras.Model:
+        """What goes into a file for phones; `burn_tf.export` takes the detector itself.
+
+        Returns:
+            See `raw_outputs`; it uses the detector's layers.
+        """
+        return raw_outputs(self.network, self.image_size, self.anchor_size)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one packed file, whole or not at all: one bit per binary weight.
@@ -179,6 +186,18 @@ class Detector:
             "backbone": self.model.feature_extractor.name,
         }
         save_packed(self.network, path, metadata={"kind": _KIND, "detector": json.dumps(facts)})
+
+    @staticmethod
+    def is_file(path: str | os.PathLike[str]) -> bool:
+        """Whether there is a packed file that says it is a detector's.
+
+        Raises:
+            UserError: as `burn_tf.convert.packed_metadata`, for a file that ends in ".safetensors".
+        """
+        name = os.fspath(path)
+        if not name.endswith(SUFFIX) or not os.path.isfile(name):
+            return False
+        return packed_metadata(name).get("kind") == _KIND
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Detector:

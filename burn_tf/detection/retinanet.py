@@ -147,10 +147,9 @@ def _keras_cv() -> Any:
     return keras_cv
 
 
-def assembled(parts: Mapping[str, tf.keras.Model], num_classes: int, anchor_size: float) -> Any:
-    """The detector of these parts: backbone, feature_pyramid, classification_head and box_head."""
-    keras_cv = _keras_cv()
-    anchors = keras_cv.layers.AnchorGenerator(
+def anchor_generator(anchor_size: float) -> Any:
+    """KerasCV's anchors of five levels, the smallest square one of this side in pixels."""
+    return _keras_cv().layers.AnchorGenerator(
         bounding_box_format=BOX_FORMAT,
         sizes=[anchor_size * stride / _STRIDES[0] for stride in _STRIDES],
         scales=list(_SCALES),
@@ -158,6 +157,11 @@ def assembled(parts: Mapping[str, tf.keras.Model], num_classes: int, anchor_size
         strides=list(_STRIDES),
         clip_boxes=True,
     )
+
+
+def assembled(parts: Mapping[str, tf.keras.Model], num_classes: int, anchor_size: float) -> Any:
+    """The detector of these parts: backbone, feature_pyramid, classification_head and box_head."""
+    keras_cv = _keras_cv()
     decoder = keras_cv.layers.MultiClassNonMaxSuppression(
         BOX_FORMAT,
         from_logits=True,
@@ -169,7 +173,7 @@ def assembled(parts: Mapping[str, tf.keras.Model], num_classes: int, anchor_size
     return keras_cv.models.RetinaNet(
         num_classes=num_classes,
         bounding_box_format=BOX_FORMAT,
-        anchor_generator=anchors,
+        anchor_generator=anchor_generator(anchor_size),
         prediction_decoder=decoder,
         **parts,
     )

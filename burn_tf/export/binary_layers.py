@@ -16,6 +16,8 @@ from burn_tf.export.report import LayerReport
 
 BINARY_CONVOLUTION = "LceBconv2d"
 _STOCK_CONVOLUTIONS = ("CONV_2D", "FULLY_CONNECTED")
+# Number of axes of a filter in the stock runtime, by its type.
+_RANKS = {"int8": 4, "float32": 4, "int4": 2}
 _WORD = 32
 _LARQ_LAYERS = tuple(
     getattr(larq.layers, name) for name in dir(larq.layers) if name.startswith("Quant")
@@ -81,10 +83,13 @@ def _lce_signs(operator: TFLiteOperator, channels: int) -> _Signs | None:
 
 
 def _stock_signs(filters: TFLiteTensor | None) -> _Signs | None:
-    """Signs in a filter [out, h, w, in] of one magnitude in each output channel."""
-    if filters is None or not filters.data or len(filters.shape) != 4:
+    """Signs in a filter [out, h, w, in] of one magnitude in each output channel.
+
+    One in int4 is [out, h * w * in].
+    """
+    if filters is None or not filters.data or filters.dtype not in _RANKS:
         return None
-    if filters.dtype not in ("int8", "float32"):
+    if len(filters.shape) != _RANKS[filters.dtype]:
         return None
     values = filters.array()
     magnitudes = np.abs(values.reshape(len(values), -1).astype(np.float64))
@@ -96,7 +101,7 @@ def _stock_signs(filters: TFLiteTensor | None) -> _Signs | None:
 
 @dataclasses.dataclass(frozen=True)
 class _Signs:
-    """Where a filter [out, h, w, in] is negative, and the tensor that says so.
+    """Where a filter [out, h, w, in] or [out, h * w * in] is negative, and the tensor that says so.
 
     A channel whose scale is 0 has no signs left in some files: it is not `known`.
     """
@@ -111,6 +116,8 @@ class _Signs:
         A converter may move the sign of a channel's scale into its weights.
         """
         wanted = kernel.transpose(3, 0, 1, 2) < 0
+        if self.tensor.dtype == "int4":
+            wanted = wanted.reshape(len(wanted), -1)
         if wanted.shape != self.negative.shape:
             return False
         flipped = (wanted ^ self.negative).reshape(len(wanted), -1)[self.known]

@@ -92,7 +92,7 @@ _BUILTIN_NAMES = {
     152: "RELU_0_TO_1",
     158: "SIGN",
 }
-_DTYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 9: "int8"}
+_DTYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 9: "int8", 17: "int4"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +105,13 @@ class TFLiteTensor:
     data: bytes
 
     def array(self) -> np.ndarray:
-        """The constant's values."""
+        """The constant's values; int8 where it is stored in int4."""
+        if self.dtype == "int4":
+            packed = np.frombuffer(self.data, np.uint8)
+            # The low half of a byte is first; 15 is -1.
+            halves = np.stack([packed & 15, packed >> 4], axis=1).astype(np.int8)
+            values = (halves ^ 8) - 8
+            return values.reshape(-1)[: int(np.prod(self.shape))].reshape(self.shape)
         return np.frombuffer(self.data, self.dtype).reshape(self.shape)
 
 

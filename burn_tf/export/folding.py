@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from burn_tf._compat import quantized_scope
 from burn_tf.export.binary_layers import variable_key
-from burn_tf.export.graph import Node, SharedLayerError, flat_graph
+from burn_tf.export.graph import UNCHANGED, Node, SharedLayerError, flat_graph
 from burn_tf.export.preparation import float32_values, rebuilt_model
 from burn_tf.layers import Rotate180, RPReLU, RSign
 
@@ -205,7 +205,7 @@ def _follower(total: Node) -> tuple[Node | None, slice]:
 def folded_weights(model: tf.keras.Model) -> dict[int, np.ndarray]:
     """New values, by `variable_key`, of the weights that `fold_shifts` changes."""
     try:
-        nodes, outputs = flat_graph(model)
+        nodes, outputs = flat_graph(model, UNCHANGED)
     except SharedLayerError:
         return {}
     keep: set[str] = set()

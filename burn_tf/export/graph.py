@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+# Kinds of layers, subclasses left out, in which neither a fold nor signs as bits change anything.
+UNCHANGED = (
+    tf.keras.layers.Activation,
+    tf.keras.layers.Conv2D,
+    tf.keras.layers.ReLU,
+    tf.keras.layers.Reshape,
+)
 
 
 @dataclasses.dataclass(eq=False)
 class Node:
-    """The one use of a layer; `layer` is None for the model's input."""
+    """One use of a layer; `layer` is None for the model's input."""
 
     layer: Any
     inputs: list[Node]
@@ -22,17 +31,42 @@ class SharedLayerError(Exception):
     """A layer is used more than once."""
 
 
-def flat_graph(model: tf.keras.Model) -> tuple[list[Node], list[Node]]:
-    """All layers in the order in which they run, and those that give the model's outputs.
+class _Reference(NamedTuple):
+    """An output in a model's configuration: of which call of which layer, and which of several."""
+
+    name: str
+    call: int
+    output: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Call:
+    """One call of a layer, its number as references have it."""
+
+    layer: Any
+    number: int
+    inputs: tuple[_Reference, ...]
+
+
+_Made = dict[tuple[str, int], list[Node]]
+
+
+def flat_graph(
+    model: tf.keras.Model, repeatable: Collection[type] = ()
+) -> tuple[list[Node], list[Node]]:
+    """All uses of layers in the order in which they run, and those that give the model's outputs.
 
     Args:
         model: functional or sequential.
+        repeatable: kinds of layers that may be used more than once, such as the heads of a
+            detector, which run on five maps; subclasses may not.
 
     Raises:
-        SharedLayerError: a layer is used more than once.
+        SharedLayerError: another layer is used more than once.
     """
     nodes, outputs = _flat(model, [Node(None, []) for _ in model.inputs])
-    if len({id(node.layer) for node in nodes}) != len(nodes):
+    uses = Counter(id(node.layer) for node in nodes)
+    if any(uses[id(n.layer)] > 1 and type(n.layer) not in repeatable for n in nodes):
         raise SharedLayerError
     return nodes, outputs
 
@@ -45,42 +79,68 @@ def _flat(model: tf.keras.Model, inputs: list[Node]) -> tuple[list[Node], list[N
             nodes += added
         return nodes, last
     config = model.get_config()
-    made: dict[str, list[Node]] = dict(
-        zip((word[0] for word in _ends(config["input_layers"])), [[i] for i in inputs], strict=True)
-    )
-    nodes = []
-    for entry in config["layers"]:
-        if entry["name"] in made:
-            continue
-        given = [node for name in _inbound(entry, made) for node in made[name]]
-        added, made[entry["name"]] = _use(model.get_layer(entry["name"]), given)
-        nodes += added
-    return nodes, [node for word in _ends(config["output_layers"]) for node in made[word[0]]]
+    names = {entry["name"] for entry in config["layers"]}
+    entries = _references(config["input_layers"], names)
+    made: _Made = {(e.name, e.call): [node] for e, node in zip(entries, inputs, strict=True)}
+    nodes = _nodes(_calls(model, config, names), made)
+    return nodes, [_output(made, end) for end in _references(config["output_layers"], names)]
 
 
-def _inbound(entry: dict[str, Any], made: dict[str, list[Node]]) -> list[str]:
-    """Names of the layers whose outputs one layer of a functional config takes."""
-    nodes = entry["inbound_nodes"]
-    if len(nodes) > 1:
-        raise SharedLayerError
-    return list(_references(nodes, made))
+def _calls(model: tf.keras.Model, config: dict[str, Any], names: set[str]) -> list[_Call]:
+    """Every call of every layer of a functional configuration."""
+    inputs = {
+        entry["name"]: [tuple(_references(call, names)) for call in entry["inbound_nodes"]]
+        for entry in config["layers"]
+    }
+    used = [place for calls in inputs.values() for call in calls for place in call]
+    used += _references(config["output_layers"], names)
+    # Calls are counted from 1 where a model inside had one of its own when it was made.
+    first: dict[str, int] = {}
+    for place in used:
+        first[place.name] = min(place.call, first.get(place.name, place.call))
+    return [
+        _Call(model.get_layer(name), first.get(name, 0) + number, call)
+        for name, calls in inputs.items()
+        for number, call in enumerate(calls)
+    ]
 
 
-def _references(value: Any, made: dict[str, list[Node]]) -> Iterator[str]:
+def _nodes(waiting: list[_Call], made: _Made) -> list[Node]:
+    """The nodes of all calls, each after its inputs; adds their outputs to `made`."""
+    nodes: list[Node] = []
+    while waiting:
+        left = []
+        for call in waiting:
+            if any((place.name, place.call) not in made for place in call.inputs):
+                left.append(call)
+                continue
+            added, outputs = _use(call.layer, [_output(made, place) for place in call.inputs])
+            made[call.layer.name, call.number] = outputs
+            nodes += added
+        if len(left) == len(waiting):
+            raise ValueError(f"layer {left[0].layer.name!r} takes what no layer gives")
+        waiting = left
+    return nodes
+
+
+def _output(made: _Made, place: _Reference) -> Node:
+    outputs = made[place.name, place.call]
+    # A layer of several outputs is one node; a model inside has a node for each.
+    return outputs[min(place.output, len(outputs) - 1)]
+
+
+def _references(value: Any, names: set[str]) -> Iterator[_Reference]:
     # A tensor is ["name", 0, 0] or ["name", 0, 0, {arguments}]; arguments may be tensors too.
     if isinstance(value, dict):
-        for item in value.values():
-            yield from _references(item, made)
+        # As Keras orders the inputs and outputs of models that name them.
+        for key in sorted(value):
+            yield from _references(value[key], names)
     elif isinstance(value, (list, tuple)):
-        if len(value) >= 3 and isinstance(value[0], str) and value[0] in made:
-            yield value[0]
+        if len(value) >= 3 and isinstance(value[0], str) and value[0] in names:
+            yield _Reference(value[0], int(value[1]), int(value[2]))
             value = value[3:]
         for item in value:
-            yield from _references(item, made)
-
-
-def _ends(words: Any) -> list[Any]:
-    return [words] if words and isinstance(words[0], str) else list(words)
+            yield from _references(item, names)
 
 
 def _use(layer: Any, inputs: list[Node]) -> tuple[list[Node], list[Node]]:

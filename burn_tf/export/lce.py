@@ -14,11 +14,14 @@ from burn_tf.export.folding import folded_weights
 from burn_tf.export.metadata import model_metadata, with_metadata
 from burn_tf.export.pixels import check_pixels, from_pixels
 from burn_tf.export.preparation import (
+    Exportable,
     check_exportable,
     float32_model,
     float_weight_bytes,
     frozen_model,
     input_shape,
+    keras_model,
+    own_labels,
 )
 from burn_tf.export.report import ExportReport
 from burn_tf.export.servable import saved_function
@@ -43,7 +46,7 @@ def _convert(model: tf.keras.Model, shape: tuple[int, int, int], input_dtype: st
 
 
 def to_lce(
-    model: tf.keras.Model,
+    model: tf.keras.Model | Exportable,
     *,
     strict: bool = True,
     input_size: int | tuple[int, int] | None = None,
@@ -58,13 +61,14 @@ def to_lce(
 
     Args:
         model: A functional or sequential model with one image input [B, H, W, C], for example a
-            backbone. One in mixed precision is rebuilt in float32, and the report says so.
+            backbone, or a `burn_tf.detection.Detector`, whose file gives `exported_model`'s boxes
+            and scores. One in mixed precision is rebuilt in float32, and the report says so.
         strict: Raise when a binary layer would be computed in float; default True (ours).
         input_size: Pixels, a side or (height, width), for a model built for any size.
         fold: Convert `fold_shifts(model)`, a smaller and faster file; default True (ours).
         input_dtype: "float32" (default): preprocessed images; "uint8": RGB pixels 0..255,
             normalised inside the file as `preprocess_input` does.
-        labels: Names of a classifier's outputs, stored in the file.
+        labels: Names of a classifier's outputs, stored in the file; a detector has its own.
 
     Returns:
         The file, for one image at a time, and its report.
@@ -84,6 +88,8 @@ def to_lce(
     Source: Bannink et al., Larq Compute Engine (MLSys 2021, arXiv 2011.09398).
     Departs from source: none.
     """
+    labels = own_labels(model) if labels is None else labels
+    model = keras_model(model)
     check_exportable(model)
     shape = input_shape(model, input_size)
     check_pixels(check_choice("input_dtype", input_dtype, ("float32", "uint8")), shape)

@@ -12,30 +12,34 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from burn_tf._checks import UserError, check_choice
+from burn_tf._checks import UserError, check_choice, check_integer
 from burn_tf.export.binary_layers import match_layers
 from burn_tf.export.compaction import compact
 from burn_tf.export.exported import ExportedModel, refuse_float_layers
 from burn_tf.export.flatbuffer import TFLiteGraph, read_flatbuffer
 from burn_tf.export.folding import folded_weights
-from burn_tf.export.graph import SharedLayerError, flat_graph
+from burn_tf.export.graph import UNCHANGED, SharedLayerError, flat_graph
 from burn_tf.export.integer import Integers
 from burn_tf.export.lowering import lower_binary_layers, shifted_step
 from burn_tf.export.metadata import model_metadata, with_metadata
 from burn_tf.export.parity import preprocessed
 from burn_tf.export.pixels import Forward, check_pixels, from_pixels
 from burn_tf.export.preparation import (
+    Exportable,
     check_exportable,
     float32_model,
     float_weight_bytes,
     frozen_model,
     input_shape,
+    keras_model,
+    own_labels,
 )
 from burn_tf.export.report import ExportReport
 from burn_tf.export.servable import saved_function
 
 PRECISIONS = ("compact", "float32", "int8")
 INPUT_DTYPES = ("uint8", "float32", "int8")
+INT4_FROM = 4 * 2**20
 _BATCH = 8
 _SHARED = "a layer is used more than once: its signs are computed without bits, which is slower"
 
@@ -82,10 +86,15 @@ def _lowered(
     """From images of the file's type to the model's outputs, and notes."""
     plain = from_pixels(lambda x: model(x, training=False), request.input_dtype)
     try:
-        nodes, _ = flat_graph(model)
+        # Integers need a range for each use of a layer.
+        nodes, _ = flat_graph(model, () if request.precision == "int8" else UNCHANGED)
     except SharedLayerError as error:
         if request.precision == "int8":
-            raise UserError("`model` must use each layer once for precision='int8'") from error
+            raise UserError(
+                "`model` must use each layer once for precision='int8', as a detector "
+                "does not: take 'compact'. "
+                f"Received: {model.name!r}, which uses a layer more than once"
+            ) from error
         return plain, (_SHARED,)
     if request.precision != "int8":
         lower_binary_layers(nodes, shifted_step)
@@ -138,7 +147,7 @@ def _refuse_float_operators(graph: TFLiteGraph) -> None:
 
 
 def to_litert(
-    model: tf.keras.Model,
+    model: tf.keras.Model | Exportable,
     *,
     precision: str = "compact",
     input_dtype: str = "uint8",
@@ -147,6 +156,7 @@ def to_litert(
     labels: Sequence[str] | None = None,
     input_size: int | tuple[int, int] | None = None,
     strict: bool = True,
+    int4_from: int | None = INT4_FROM,
 ) -> ExportedModel:
     """Convert a model with binary layers into a file for the stock LiteRT (TFLite) runtime.
 
@@ -158,20 +168,25 @@ def to_litert(
     there with exactly its signs.
 
     Args:
-        model: A functional or sequential model with one image input [B, H, W, C].
-        precision: "compact" (default): binary kernels in one byte per weight, all values as in
-            float32; "float32"; or "int8": integer arithmetic throughout, which rounds all values
-            but the signs.
+        model: A functional or sequential model with one image input [B, H, W, C], or a
+            `burn_tf.detection.Detector`, whose file gives `exported_model`'s boxes and scores.
+        precision: "compact" (default): binary kernels in one byte per weight or half of one, all
+            values as in float32; "float32"; or "int8": integer arithmetic throughout, which rounds
+            all values but the signs.
         input_dtype: "uint8" (default): RGB pixels 0..255, normalised inside the file as
             `preprocess_input` does; "float32": preprocessed images; "int8" (for "int8"):
             preprocessed images as the file's scale and zero point say.
         output_dtype: "float32" (default), or "int8" for precision "int8".
         calibration: images [N, H, W, C] for precision "int8", about 100, uint8 pictures or
             preprocessed float32; the ranges of all values are measured on them.
-        labels: names of a classifier's outputs, stored in the file.
+        labels: names of a classifier's outputs, stored in the file; a detector has its own.
         input_size: pixels, a side or (height, width), for a model built for any size.
         strict: raise when a binary layer has other weights in the file than its signs, or, with
             "int8", when an operator would be computed in float; default True.
+        int4_from: of "compact": binary kernels of at least so many weights have half a byte for
+            each. Default 4 Mi (ours), which the largest of a full ReActNet-A alone has, 14 % of
+            that file; more of them in int4 cost time (see `burn_tf.export.nibbles`). None: none,
+            for runtimes older than those that know int4 in FULLY_CONNECTED.
 
     Returns:
         The file, for one image at a time, and its report.
@@ -191,6 +206,10 @@ def to_litert(
     Source: ours.
     Departs from source: none.
     """
+    if int4_from is not None:
+        check_integer("int4_from", int4_from, low=1)
+    labels = own_labels(model) if labels is None else labels
+    model = keras_model(model)
     check_exportable(model)
     request = _Request(input_shape(model, input_size), precision, input_dtype, output_dtype)
     rebuilt, notes = float32_model(model)
@@ -200,7 +219,7 @@ def to_litert(
     forward, more = _lowered(frozen, request, calibration)
     flatbuffer = _convert(forward, frozen.variables, request)
     if precision == "compact":
-        flatbuffer = compact(flatbuffer)
+        flatbuffer = compact(flatbuffer, int4_from)
     flatbuffer = with_metadata(flatbuffer, metadata)
     graph = read_flatbuffer(flatbuffer)
     report = ExportReport(

@@ -22,6 +22,8 @@ from burn_tf.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from burn_tf.export.schema import add_buffer, order_outputs, packed, schema, unpacked
 
 LABELS_FILE = "labels.txt"
+# The output that labels belong to, where there are several.
+SCORES = "scores"
 _NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
 _MIN_PARSER = "1.0.0"
@@ -40,12 +42,14 @@ class FileMetadata:
     Args:
         name: The model's name.
         description: What it takes and gives, in words.
-        labels: One for each output of a classifier, or None.
+        labels: One for each class that there are scores of, or None.
         mean: Per channel; an input value is (pixel - mean) / std for pixels of 0 to 255.
         std: Per channel. With means 0 and deviations 1 the pixels themselves go in.
         image_size: Height and width in pixels.
         licence: Of the weights.
         version: Of this library.
+        outputs: The names of the outputs in their order; empty for one, which is "scores" where
+            there are labels.
     """
 
     name: str
@@ -56,6 +60,7 @@ class FileMetadata:
     image_size: tuple[int, int] = (0, 0)
     licence: str = ""
     version: str = ""
+    outputs: tuple[str, ...] = ()
 
 
 class _Writer:
@@ -100,20 +105,27 @@ def _input_tensor(w: _Writer, metadata: FileMetadata) -> int:
     return w.table(7, {0: w.text("image"), 3: content, 4: units}, {})
 
 
-def _output_tensor(w: _Writer, metadata: FileMetadata) -> int:
+def _output_tensor(w: _Writer, name: str, labelled: bool) -> int:
     feature = w.table(0, {}, {})
     content = w.table(3, {1: feature}, {0: ("Uint8", _FEATURE)})
-    if metadata.labels is None:
-        return w.table(7, {0: w.text("features"), 3: content}, {})
-    file = w.table(5, {0: w.text(LABELS_FILE)}, {2: ("Int8", _AXIS_LABELS)})
-    return w.table(7, {0: w.text("scores"), 3: content, 6: w.list(file)}, {})
+    fields = {0: w.text(name), 3: content}
+    if labelled:
+        file = w.table(5, {0: w.text(LABELS_FILE)}, {2: ("Int8", _AXIS_LABELS)})
+        fields[6] = w.list(file)
+    return w.table(7, fields, {})
+
+
+def _output_tensors(w: _Writer, metadata: FileMetadata) -> int:
+    labelled = metadata.labels is not None
+    names = metadata.outputs or (SCORES if labelled else "features",)
+    return w.list(*(_output_tensor(w, name, labelled and name == SCORES) for name in names))
 
 
 def _standard_buffer(metadata: FileMetadata) -> bytes:
     w = _Writer()
     graph = w.table(
         10,
-        {2: w.list(_input_tensor(w, metadata)), 3: w.list(_output_tensor(w, metadata))},
+        {2: w.list(_input_tensor(w, metadata)), 3: _output_tensors(w, metadata)},
         {},
     )
     fields = {
@@ -167,20 +179,13 @@ def model_metadata(
     """What a file of a Keras model says.
 
     Args:
-        model: with one output where there are labels.
+        model: with one output where there are labels, or one of several that is named "scores".
         kind: of the file, in words.
         shape: height, width and channels of the input.
         input_dtype: "uint8" for pixels, which the file normalises.
         labels: of the outputs, or None.
     """
-    checked = None
-    if labels is not None:
-        if len(model.outputs) != 1:
-            raise UserError(
-                "`labels` are for models of one output. "
-                f"Received: a model with {len(model.outputs)}"
-            )
-        checked = check_labels(labels, int(model.output_shape[-1]))
+    checked = None if labels is None else check_labels(labels, _labelled_outputs(model))
     plain = input_dtype == "uint8" or shape[2] != len(IMAGENET_MEAN)
     return FileMetadata(
         name=model.name,
@@ -190,7 +195,21 @@ def model_metadata(
         std=(1.0,) * shape[2] if plain else tuple(255 * s for s in IMAGENET_STD),
         image_size=shape[:2],
         version=__version__,
+        outputs=tuple(model.output_names) if len(model.outputs) > 1 else (),
     )
+
+
+def _labelled_outputs(model: Any) -> int:
+    """How many scores a model gives for one image, or for one of its boxes."""
+    shapes = [output.shape for output in model.outputs]
+    if len(shapes) == 1:
+        return int(shapes[0][-1])
+    if SCORES not in model.output_names:
+        raise UserError(
+            f"`labels` are for models of one output, or of one that is named {SCORES!r}. "
+            f"Received: a model with {len(shapes)}"
+        )
+    return int(shapes[model.output_names.index(SCORES)][-1])
 
 
 def check_labels(labels: Sequence[str], outputs: int) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from burn_tf._checks import UserError, check_integer
 from burn_tf.data.preprocessing import preprocess_input
 from burn_tf.export.binary_layers import match_layers
 from burn_tf.export.flatbuffer import read_flatbuffer
-from burn_tf.export.preparation import check_exportable, float32_model
+from burn_tf.export.metadata import SCORES
+from burn_tf.export.preparation import Exportable, check_exportable, float32_model, keras_model
 from burn_tf.export.report import LayerReport
 from burn_tf.export.runtime import Runtime, load_runtime, runtime_of
 
@@ -26,10 +27,11 @@ class ParityReport:
     Args:
         runtime: "lce" or "litert": what ran the file.
         num_images: How many images were compared.
-        top1_agreement: Share of images, 0 to 1, whose greatest output is the same one.
-        share_equal: Share of images, 0 to 1, with all outputs within 1e-4, or 1e-4 of a largest
-            output above 1. The
-            others have values at a sign's threshold that rounding flips.
+        top1_agreement: Share of images, 0 to 1, whose greatest output is the same one; of several
+            outputs the one that is named "scores", or else the first.
+        share_equal: Share of images, 0 to 1, with every output within 1e-4, or 1e-4 of its largest
+            value where that is above 1. The others have values at a sign's threshold that rounding
+            flips.
         max_abs_difference: Greatest difference of any output value.
         median_abs_difference: The middle image's greatest difference.
         mean_cosine: Mean over images of the cosine between the two output vectors.
@@ -146,7 +148,7 @@ def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def verify(
     flatbuffer: bytes,
-    model: tf.keras.Model,
+    model: tf.keras.Model | Exportable,
     images: np.ndarray,
     *,
     runtime: str | None = None,
@@ -161,7 +163,7 @@ def verify(
 
     Args:
         flatbuffer: Bytes of the file, as `to_lce` and `to_litert` give them.
-        model: The Keras model it came from.
+        model: The Keras model it came from, or the detector.
         images: [N, H, W, C], N at least 1: uint8 pixels, or preprocessed float images for files
             that take these. Both sides get the same.
         runtime: "lce" or "litert" to insist on one; None (default): the one that the file needs.
@@ -170,8 +172,8 @@ def verify(
         num_threads: Threads of the interpreter.
 
     Returns:
-        Agreement of the outputs, flattened to [N, D]; the greatest value of the first output is
-        taken as the answer.
+        Agreement of the outputs, flattened to [N, D]; the greatest value of a classifier's output,
+        or of a detector's scores, is taken as the answer.
 
     Raises:
         UserError: the file lacks a binary layer of the model, `images` do not fit it, or another
@@ -189,6 +191,7 @@ def verify(
     Departs from source: none.
     """
     check_integer("batch_size", batch_size, low=1)
+    model = keras_model(model)
     check_exportable(model)
     compared, notes = float32_model(model)
     needed = runtime_of(flatbuffer)
@@ -197,29 +200,43 @@ def verify(
     loaded = load_runtime(flatbuffer, num_threads=num_threads, runtime=runtime)
     theirs = list(loaded.run_all(fitted(loaded, images)))
     ours = _keras_outputs(compared, preprocessed(images), batch_size)
-    first = [np.asarray(side[0]).reshape(len(images), -1).argmax(axis=1) for side in (ours, theirs)]
-    measured = _measured(_rows(ours), _rows(theirs))
+    measured = _measured(ours, theirs)
+    answer = _answer(model)
+    best = [np.asarray(side[answer]).reshape(len(images), -1).argmax(1) for side in (ours, theirs)]
     return ParityReport(
         runtime=loaded.name,
         num_images=len(images),
-        top1_agreement=float(np.mean(first[0] == first[1])),
+        top1_agreement=float(np.mean(best[0] == best[1])),
         num_binary_operators=count,
         notes=notes,
         **measured,
     )
 
 
-def _measured(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
-    if ours.shape != theirs.shape:
+def _answer(model: tf.keras.Model) -> int:
+    """Which output the answer is taken from."""
+    names = list(model.output_names)
+    return names.index(SCORES) if len(names) > 1 and SCORES in names else 0
+
+
+def _are_equal(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Of each image, whether one output is the same."""
+    left, right = (_rows([side]) for side in (ours, theirs))
+    allowed = EQUAL * np.maximum(np.abs(left).max(axis=1), 1.0)
+    return np.abs(left - right).max(axis=1) <= allowed
+
+
+def _measured(ours: list[np.ndarray], theirs: list[np.ndarray]) -> dict[str, float]:
+    sizes, found = ([output[0].size for output in side] for side in (ours, theirs))
+    if sizes != found:
         raise UserError(
-            f"the file must have the model's outputs, {ours.shape[1]} values. "
-            f"Received: {theirs.shape[1]}"
+            f"the file must have the model's outputs, of {sizes} values. Received: {found}"
         )
-    cosines = _cosines(ours, theirs)
-    differences = np.abs(ours - theirs).max(axis=1)
-    largest = np.abs(ours).max(axis=1)
+    rows = _rows(ours), _rows(theirs)
+    cosines, differences = _cosines(*rows), np.abs(rows[0] - rows[1]).max(axis=1)
+    equal = np.all([_are_equal(*pair) for pair in zip(ours, theirs, strict=True)], axis=0)
     return {
-        "share_equal": float(np.mean(differences <= EQUAL * np.maximum(largest, 1.0))),
+        "share_equal": float(np.mean(equal)),
         "max_abs_difference": float(differences.max()),
         "median_abs_difference": float(np.median(differences)),
         "mean_cosine": float(cosines.mean()),

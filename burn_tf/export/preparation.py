@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,28 @@ import tensorflow as tf
 from burn_tf._checks import UserError, check_sides
 from burn_tf._compat import quantized_scope
 from burn_tf.export.binary_layers import binary_layers, quantised_kernel, variable_key
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """What is no Keras model but has one made for files, such as a detector."""
+
+    class_names: tuple[str, ...]
+
+    def exported_model(self) -> tf.keras.Model:
+        """The model whose outputs a file gives."""
+
+
+def keras_model(model: Any) -> Any:
+    """The Keras model to export: the argument, or what a detector makes of itself."""
+    if isinstance(model, tf.keras.Model) or not isinstance(model, Exportable):
+        return model
+    return model.exported_model()
+
+
+def own_labels(model: Any) -> tuple[str, ...] | None:
+    """The names of a detector's classes; None of a Keras model."""
+    return None if isinstance(model, tf.keras.Model) else getattr(model, "class_names", None)
 
 
 def check_exportable(model: Any) -> None:

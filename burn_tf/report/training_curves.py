@@ -19,7 +19,7 @@ from burn_tf.report.numbers import is_number
 _NOT_LOSSES = frozenset(
     ["step", "epoch", "time", "seconds", "feature_weight", "feature_std", "flipped_signs",
      "learning_rate", "momentum", "decay", "ema_decay", "images_per_second", "steps_per_second",
-     "batch_size", "views", "classifier_information"]
+     "batch_size", "views", "classifier_information", "wait_seconds"]
 )  # fmt: skip
 _SMOOTH_FROM = 120
 _PART = "grad_norm_"

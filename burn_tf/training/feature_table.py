@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from burn_tf._bank_file import DamagedBank, read_bank, write_bank
+from burn_tf._files import remove_unfinished
 from burn_tf.data.fixed_views import Piece
 
 # What is lost when the making of a table is cut off, and what a writer holds in memory.
@@ -86,12 +87,13 @@ class FeatureTable:
         self._open[piece] = np.asarray(found)
 
     def write(self, piece: Piece, rows: np.ndarray) -> None:
-        """Write the rows [stop - first, dim] of a piece and map them.
+        """Write the rows [stop - first, dim] of a piece and map them; by one process at a time.
 
         Raises:
             OSError: the disk is full or cannot be written to.
         """
         key, count = self._key(piece), piece[2] - piece[1]
+        remove_unfinished(self.path(piece))
         write_bank(self.path(piece), key, (count, self.dim), HALF, [rows], checked_rows=count)
         self.open(piece)
 

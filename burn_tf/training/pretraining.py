@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf._files import atomic_path, atomic_write
+from burn_tf._files import atomic_path, atomic_write, remove_unfinished
 from burn_tf.data import Source, get_policy, load_source
 from burn_tf.data.views import steps_per_epoch
 from burn_tf.layers import mlp_head
@@ -134,6 +134,8 @@ def _train(
 
 
 def _save(recipe: Recipe, method: SSLMethod, folder: Path, workers: Workers) -> None:
+    for name in (PROJECTOR_FILE, BACKBONE_FILE):
+        remove_unfinished(folder / name)
     projector = getattr(method, "projector", None)
     if projector is not None:
         with atomic_path(folder / PROJECTOR_FILE) as temporary:

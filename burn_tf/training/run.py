@@ -24,6 +24,7 @@ from burn_tf.training.periodic import PeriodicCheckpoint
 from burn_tf.training.signals import StopSignals
 from burn_tf.training.stop_together import StopTogether
 from burn_tf.training.teacher_cache import CachedFeatures, TeacherCache
+from burn_tf.training.waiting import log_waiting
 from burn_tf.training.watch import Watch
 from burn_tf.training.workers import Workers
 from burn_tf.watching.run_files import METRICS_FILE
@@ -207,6 +208,7 @@ class Run:
         # Only a dataset of one process knows its length.
         steps = None if self.workers.replicas == 1 else left
         stream = self.stream if self.workers.is_chief else None
+        log_waiting(method)
         self.watch.check_memory(method, views, self.recipe.batch_size, stream, self.label)
         with self.stop:
             method.fit(views, epochs=1, steps_per_epoch=steps, verbose=0, callbacks=callbacks)

@@ -21,6 +21,8 @@ BACKBONE_FILE = "backbone.keras"
 TEACHER_FOLDER = "teacher"
 # What people are shown of a line, where it has it.
 SHOWN_FIGURES = ("loss", "feature_std", "feature_weight", "grad_norm", "learning_rate")
+# Seconds that an update waited for its batch.
+WAIT_FIGURE = "wait_seconds"
 # In every line of the metrics, and no figure of the training.
 _PLACE = ("stage", "step", "time")
 _RECENT_STEPS = 40
@@ -106,13 +108,38 @@ def steps_per_second(lines: Sequence[Mapping[str, Any]]) -> float:
 
     The first update of a process, which traces the graph, is left out where there are others.
     """
-    last = parts_of(lines)[-1][-_RECENT_STEPS:] if lines else []
-    return _rate([last])
+    return _rate(_recent(lines))
 
 
 def mean_steps_per_second(lines: Sequence[Mapping[str, Any]]) -> float:
     """Updates per second over all parts of a run, without the first of each; NaN where unknown."""
     return _rate(parts_of(lines))
+
+
+def share_of_waiting(lines: Sequence[Mapping[str, Any]]) -> float:
+    """Share of their time that the updates of `steps_per_second` waited for images, or NaN."""
+    return _waiting(_recent(lines))
+
+
+def mean_share_of_waiting(lines: Sequence[Mapping[str, Any]]) -> float:
+    """Share of their time that those of `mean_steps_per_second` waited for images, or NaN."""
+    return _waiting(parts_of(lines))
+
+
+def waiting_text(share: float) -> str:
+    """The share for people."""
+    return f"{100 * share:.1f} % of the time waiting for images"
+
+
+def _recent(lines: Sequence[Mapping[str, Any]]) -> list[Sequence[Mapping[str, Any]]]:
+    return [parts_of(lines)[-1][-_RECENT_STEPS:]] if lines else []
+
+
+def _waiting(parts: Sequence[Sequence[Mapping[str, Any]]]) -> float:
+    """The mean wait of an update times updates per second; the first of each part is left out."""
+    rows = [row for part in parts for row in part[1:] if is_number(row.get(WAIT_FIGURE))]
+    waited = sum(float(row[WAIT_FIGURE]) for row in rows)
+    return _rate(parts) * waited / len(rows) if rows else math.nan
 
 
 def _rate(parts: Sequence[Sequence[Mapping[str, Any]]]) -> float:

@@ -24,7 +24,9 @@ from burn_tf.watching.run_files import (
     figures_of,
     last_lines,
     read_plan,
+    share_of_waiting,
     steps_per_second,
+    waiting_text,
 )
 from burn_tf.watching.run_lock import is_running, last_process
 
@@ -54,6 +56,8 @@ class RunStatus:
         step, total_steps: updates of this stage.
         seconds_left: of this and later stages at the present rate; None where not known.
         images_per_second: over the last updates; None where not known.
+        waiting_share: part of the time of the same updates, 0 to 1, spent waiting for images; None
+            where not known.
         age_seconds: since the last update was written; None before the first.
         figures: of the last update, by name.
         checkpoint: the newest, or None.
@@ -72,6 +76,7 @@ class RunStatus:
     total_steps: int = 0
     seconds_left: float | None = None
     images_per_second: float | None = None
+    waiting_share: float | None = None
     age_seconds: float | None = None
     figures: dict[str, float] = dataclasses.field(default_factory=dict)
     checkpoint: CheckpointState | None = None
@@ -162,7 +167,7 @@ def _progress(folder: Path, plan: Plan, state: str) -> dict[str, Any]:
     known = {"recipe": plan.recipe, "stages": plan.stages, "total_steps": plan.steps}
     if not lines:
         return {**known, "stage": 1}
-    last, rate = lines[-1], steps_per_second(lines)
+    last, rate, waiting = lines[-1], steps_per_second(lines), share_of_waiting(lines)
     found = _STAGE.fullmatch(str(last["stage"]))
     stage = int(found[1]) if found else 1
     left = plan.steps * (plan.stages - stage + 1) - int(last["step"])
@@ -173,6 +178,7 @@ def _progress(folder: Path, plan: Plan, state: str) -> dict[str, Any]:
         "step": int(last["step"]),
         "seconds_left": round(left / rate, 1) if moving else None,
         "images_per_second": None if math.isnan(rate) else round(rate * plan.batch_size, 1),
+        "waiting_share": None if math.isnan(waiting) else round(waiting, 4),
         "age_seconds": round(max(time.time() - (folder / METRICS_FILE).stat().st_mtime, 0.0), 1),
         "figures": figures_of(last),
     }
@@ -209,6 +215,8 @@ def _progress_line(status: RunStatus) -> str:
         parts.append(f"{format_duration(status.seconds_left)} left")
     if status.images_per_second is not None:
         parts.append(f"{status.images_per_second:.0f} images/s")
+    if status.waiting_share is not None:
+        parts.append(waiting_text(status.waiting_share))
     if status.age_seconds is not None:
         parts.append(f"last step {format_duration(status.age_seconds)} ago")
     return ", ".join(parts)

@@ -17,10 +17,12 @@ from burn_tf.watching.run_files import (
     METRICS_FILE,
     SHOWN_FIGURES,
     figures_of,
+    mean_share_of_waiting,
     mean_steps_per_second,
     parsed,
     parts_of,
     read_plan,
+    waiting_text,
 )
 
 SUMMARY_FILE = "summary.json"
@@ -38,6 +40,8 @@ class Summary:
         seconds: spent training, start-up and tracing included, updates that were redone after an
             interruption left out; a teacher's own training is not in it.
         images_per_second: without start-up and tracing; None where there was but one update.
+        waiting_share: part of that time, 0 to 1, in which updates waited for images; None where not
+            known.
         peak_memory_bytes: the most that the process which finished the run has held; None where the
             system does not say.
         figures: of the last update, by name.
@@ -50,6 +54,7 @@ class Summary:
     images: int
     seconds: float
     images_per_second: float | None
+    waiting_share: float | None
     peak_memory_bytes: int | None
     figures: dict[str, float]
     files: dict[str, str]
@@ -60,12 +65,13 @@ class Summary:
 
     def text(self, workdir: str | os.PathLike[str]) -> str:
         """A few lines for people."""
-        memory, rate = self.peak_memory_bytes, self.images_per_second
+        memory, rate, waiting = self.peak_memory_bytes, self.images_per_second, self.waiting_share
         stages = f"{self.stages} stage{'s' * (self.stages > 1)}"
         head = [
             f"{self.recipe}: {self.steps} updates in {stages} in {format_duration(self.seconds)}"
         ]
         head += [] if rate is None else [f"{rate:.1f} images/s"]
+        head += [] if waiting is None else [waiting_text(waiting)]
         head += [] if memory is None else [f"peak memory {memory / 1e9:.2f} GB"]
         names = [name for name in SHOWN_FIGURES if name in self.figures]
         shown = [f"{name} {format_value(self.figures[name])}" for name in names]
@@ -84,6 +90,7 @@ def write_summary(folder: Path) -> Summary:
     lines = parsed(text.splitlines())
     seconds = sum(float(part[-1]["time"]) for part in parts_of(lines))
     rate = mean_steps_per_second(lines) * plan.batch_size
+    waiting = mean_share_of_waiting(lines)
     images = plan.stages * plan.steps * plan.batch_size
     names = {
         "backbone": BACKBONE_FILE,
@@ -98,6 +105,7 @@ def write_summary(folder: Path) -> Summary:
         images=images,
         seconds=round(seconds, 3),
         images_per_second=None if math.isnan(rate) else round(rate, 2),
+        waiting_share=None if math.isnan(waiting) else round(waiting, 4),
         peak_memory_bytes=peak_resident_bytes(),
         figures=figures_of(lines[-1]) if lines else {},
         files={name: file for name, file in names.items() if (folder / file).exists()},

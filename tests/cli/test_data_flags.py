@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +15,11 @@ from PIL import Image
 
 from burn_tf._checks import UserError
 from burn_tf.cli import data_flags
+from burn_tf.cli.main import main
 from burn_tf.data import Source, load_source, pack_source
 from burn_tf.data.data_servers import DataServers
+from burn_tf.training import CheckpointStore
+from tests.data.test_packing import photograph
 
 
 @pytest.fixture
@@ -51,3 +58,51 @@ def test_service(packed: Source) -> None:
             applied(packed, f"--data_service={servers.address}", "--cache")
     with pytest.raises(UserError, match="must be HOST:PORT"):
         applied(packed, "--data_service=nowhere")
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    """The address of a dispatcher with a worker, and of another worker: processes of their own."""
+    words = [sys.executable, "-m", "burn_tf", "data", "serve", "--host=localhost"]
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    started = [first]
+    try:
+        assert first.stdout is not None
+        address = first.stdout.readline().split()[3].rstrip(":")
+        second = subprocess.Popen([*words, f"--dispatcher={address}"], stdout=subprocess.PIPE)
+        started.append(second)
+        assert second.stdout is not None and b"worker" in second.stdout.readline()
+        yield address
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.slow
+def test_a_whole_run_ends_in_the_bits_of_one_without_a_service(
+    tmp_path: Path, service: str
+) -> None:
+    """Two stages on packed photographs, whose views other processes make."""
+    for i in range(12):
+        photograph(i).save(tmp_path / f"{i}.jpg")
+    pack_source(str(tmp_path), tmp_path / "packed", shards=2)
+    settings = ["backbone.name=reactnet_tiny", "backbone.width=1", "batch_size=4", "epochs=3"]
+    settings += ["stages=activations,both", "method.hidden_dim=8", "method.embedding_dim=8"]
+    settings += ["accumulate=2"]
+    words = ["pretrain", "--recipe=byol_digits", f"--data=packed:{tmp_path / 'packed'}"]
+    words += [f"--set={setting}" for setting in settings]
+    ends, lines = [], []
+    for name, flags in (("alone", []), ("served", [f"--data_service={service}"])):
+        assert main([*words, *flags, f"--workdir={tmp_path / name}"]) == 0
+        newest = CheckpointStore(tmp_path / name / "checkpoints" / "stage2").newest()
+        assert newest is not None
+        ends.append([array.tobytes() for array in newest.arrays])
+        text = (tmp_path / name / "metrics.jsonl").read_text(encoding="utf-8")
+        lines.append([json.loads(line) for line in text.splitlines()])
+    assert ends[0] == ends[1]
+    assert len(lines[0]) == len(lines[1]) > 6
+    for one, other in zip(*lines, strict=True):
+        for clocked in ("time", "wait_seconds"):
+            assert one.pop(clocked) >= 0 and other.pop(clocked) >= 0
+        assert one == other

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from burn_tf import backbones
 from burn_tf.cli import main as cli
+from burn_tf.detection import Detector
 from burn_tf.export import read_labels
+from burn_tf.export.runtime import load_runtime
 
 
 def test_a_backbone_becomes_a_file_and_a_report(
@@ -85,3 +88,33 @@ def test_labels_must_be_as_many_as_outputs(
     assert cli.main(["export", *words]) == 2
     assert "`labels` must be" in capsys.readouterr().err
     assert not (tmp_path / "a.tflite").exists()
+
+
+@pytest.mark.parametrize("target", ["lce", "litert"])
+def test_a_detector_of_evaluate(
+    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, output = tmp_path / "detector.safetensors", tmp_path / "detector.tflite"
+    backbone = backbones.ReActNetTiny(include_top=False, stem_strides=2)
+    Detector.of(backbone, ("cat", "dog"), 64, width=8, depth=0).save(model)
+    words = [f"--model={model}", f"--output={output}", f"--target={target}", "--verify=digits"]
+    assert cli.main(["export", *words, "--images=4"]) == 0
+    runtime = "lce" if target == "lce" else "litert"
+    assert f"4 images in {runtime}: top-1 agreement" in capsys.readouterr().out
+    content = output.read_bytes()
+    assert read_labels(content) == ("cat", "dog")
+    loaded = load_runtime(content)
+    assert loaded.input_dtype == np.uint8
+    assert loaded.output_shapes == ((1, 774, 4), (1, 774, 2))
+
+
+def test_a_detector_in_integers_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, output = tmp_path / "detector.safetensors", tmp_path / "detector.tflite"
+    backbone = backbones.ReActNetTiny(include_top=False, stem_strides=2)
+    Detector.of(backbone, ("cat",), 64, width=8, depth=0).save(model)
+    words = ["--target=litert-int8", "--calibration=digits", "--images=2"]
+    assert cli.main(["export", f"--model={model}", f"--output={output}", *words]) == 2
+    shown = capsys.readouterr().err
+    assert "each layer once" in shown and shown.count("\n") == 1 and not output.exists()

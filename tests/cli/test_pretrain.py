@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from burn_tf.cli.main import main
+from burn_tf.training.checkpoints import read_checkpoint
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -84,3 +88,45 @@ def test_micro_batches(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert "accumulate" in refused(capsys, *words, "--accumulate=0")
     assert "leaves 1 images" in refused(capsys, *words, "--accumulate=64")
     assert not (tmp_path / "run").exists()
+
+
+def small_file_systems() -> bool:
+    """Whether this user may mount one, seen by the processes it starts alone."""
+    if shutil.which("unshare") is None:
+        return False
+    mount = "mount -t tmpfs -o size=64k tmpfs /mnt"
+    tried = subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True)
+    return tried.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file system with room for two checkpoints and a half; what it holds goes on elsewhere."""
+    if not small_file_systems():
+        pytest.skip("no file system can be mounted here")
+    words = ["pretrain", "--recipe=supervised_digits", "--data=synthetic:40", "--set=batch_size=8"]
+    words += ["--set=backbone.name=reactnet_tiny", "--set=backbone.width=1", "--set=stages=both"]
+    words += ["--checkpoint_seconds=0.001", "--set=max_steps=4"]
+    whole, disk, saved = (tmp_path / name for name in ("whole", "disk", "saved"))
+    disk.mkdir()
+    assert main([*words, f"--workdir={whole}"]) == 0
+    newest = whole / "checkpoints" / "stage1" / "checkpoint-0000000004.burn"
+    room = int(2.5 * newest.stat().st_size) + 2**15
+    script = 'mount -t tmpfs -o size="$0" tmpfs "$1" && "${@:3}"; end=$?; '
+    script += 'cp -r "$1" "$2"; exit $end'
+    command = [sys.executable, "-m", "burn_tf", *words, f"--workdir={disk}/run"]
+    ended = subprocess.run(
+        ["unshare", "-rm", "bash", "-c", script, str(room), disk, saved, *command],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2, ended.stderr
+    line = ended.stderr.splitlines()[-1]
+    assert "checkpoint-0000000003.burn: No space left on device (free some space there" in line
+    left = sorted(path.name for path in saved.rglob("*.burn"))
+    assert left == ["checkpoint-0000000001.burn", "checkpoint-0000000002.burn"]
+    assert main([*words, f"--workdir={saved}/run"]) == 0
+    resumed = saved / "run" / newest.relative_to(whole)
+    states = [read_checkpoint(path)[1] for path in (newest, resumed)]
+    for value, wanted in zip(*states, strict=True):
+        assert value.tobytes() == wanted.tobytes()

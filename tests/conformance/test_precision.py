@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance import cases
+from burn_tf import distribute
+from tests.conformance import cases, trained
 from tests.conformance.measuring import arrays_of, measure, run_layer
+from tests.conformance.test_methods import Update, assert_same_update, assert_same_weights
 
 NETWORKS = {**cases.LAYERS, **cases.BUILDERS}
 POLICIES = ["mixed_bfloat16", "mixed_float16"]
@@ -79,3 +83,34 @@ def test_optimizer_updates_float32_weights(name: str, policy: str) -> None:
         results.append(layer.get_weights())
     for value, expected in zip(*results, strict=True):
         np.testing.assert_array_equal(value, expected)
+
+
+def learnt(strategy: tf.distribute.Strategy) -> tuple[Any, Update]:
+    """MoCo after the first update by LARS that float16 did not leave out; what it changed."""
+    case = cases.METHODS["MoCoV2"]
+    with strategy.scope():
+        method = cases.build(case)
+        method.compile(cases.build(cases.OPTIMIZERS["LARS"]))
+    before = [np.array(weight) for weight in method.get_weights()]
+    logs = {"skipped_updates": 1.0}
+    while logs.get("skipped_updates"):
+        logs = trained.fit_once(method, case)
+    changes = [new - old for new, old in zip(method.get_weights(), before, strict=True)]
+    return method, (logs, changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES)
+def test_replicas_in_half_precision(
+    policy: str, two_replicas: tf.distribute.Strategy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gathered features and keys, queue and averages, gradients that are summed, LARS."""
+    tf.keras.mixed_precision.set_global_policy(policy)
+    _, expected = learnt(tf.distribute.get_strategy())
+    method, update = learnt(two_replicas)
+    assert {weight.dtype.name for weight in method.weights} <= {"float32", "int64"}
+    assert_same_update(update, expected, tolerance=0.05)
+    # That is close: a loss of each replica's own images is not.
+    monkeypatch.setattr(distribute, "all_gather", lambda tensor: tf.concat([tensor] * 2, axis=0))
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        assert_same_weights(learnt(two_replicas)[1], expected, tolerance=0.05)

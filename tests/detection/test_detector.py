@@ -84,6 +84,7 @@ def test_a_picture_alone_a_source_and_batches_give_the_same(detector):
 def test_save_and_load_give_equal_detections(detector, tmp_path):
     path = tmp_path / "detector.safetensors"
     detector.save(path)
+    assert Detector.is_file(path)
     again = Detector.load(path)
     facts = [(d.class_names, d.image_size, d.anchor_size) for d in (detector, again)]
     assert facts == [(NAMES, 64, 12.0)] * 2
@@ -107,6 +108,7 @@ def test_what_is_no_detector_is_refused(tmp_path):
     save_packed(ReActNetTiny((32, 32, 3)), path)
     with pytest.raises(UserError, match=r"written by Detector.save.*backbone.safetensors"):
         Detector.load(path)
+    assert not Detector.is_file(path) and not Detector.is_file(tmp_path / "none.safetensors")
 
 
 @pytest.mark.parametrize(

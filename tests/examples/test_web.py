@@ -39,6 +39,7 @@ _EXIF_ORIENTATION = 0x0112
 VISITS: dict[str, dict[str, Any]] = {
     "small": {"model": "small.tflite", "picture": "photo.png", "width": 1200},
     "integers": {"model": "int8.tflite", "picture": "photo.png"},
+    "half bytes": {"model": "int4.tflite", "picture": "photo.png"},
     "jpeg": {"model": "small.tflite", "picture": "photo.jpg", "how": "drop", "width": 320},
     "turned": {"model": "photo.tflite", "picture": "turned.jpg", "how": "camera"},
     "cropped": {"model": "photo.tflite", "picture": "photo.png"},
@@ -93,6 +94,7 @@ def write_models(folder: Path) -> None:
     (folder / "small.tflite").write_bytes(small)
     integer = export.to_litert(model, precision="int8", calibration=calibration)
     (folder / "int8.tflite").write_bytes(integer.flatbuffer)
+    (folder / "int4.tflite").write_bytes(export.to_litert(model, int4_from=1).flatbuffer)
     (folder / "lce.tflite").write_bytes(export.to_lce(model).flatbuffer)
     any_network(folder / "photo.tflite", (160, 160), LABELS)
     any_network(folder / "oblong.tflite", (64, 96))

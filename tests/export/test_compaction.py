@@ -94,3 +94,32 @@ def test_numbers_are_aligned(kernel: np.ndarray) -> None:
 def test_a_file_unpacked_and_packed_is_the_same_model(kernel: np.ndarray) -> None:
     before = float_file(True, kernel)
     assert read_flatbuffer(packed(unpacked(before))) == read_flatbuffer(before)
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True), (False, False), (True, True)])
+@pytest.mark.parametrize("int4_from", [None, 1])
+def test_a_kernel_that_several_convolutions_have(
+    order: tuple[bool, ...], int4_from: int | None, kernel: np.ndarray
+) -> None:
+    """Of bits and of other values, in any order: one constant in the file before."""
+
+    def forward(images: tf.Tensor) -> list[tf.Tensor]:
+        bits = tf.math.ceil(tf.minimum(tf.nn.relu(images), 1.0))
+        shared = tf.constant(kernel)
+        given = [bits if bit else tf.abs(images) + number for number, bit in enumerate(order)]
+        return [tf.nn.conv2d(x, shared, 1 + n, "SAME") for n, x in enumerate(given)]
+
+    signature = tf.TensorSpec([1, 6, 5, 8], tf.float32)
+    concrete = tf.function(forward, [signature]).get_concrete_function()
+    before = bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert())
+    assert len(before) < 2 * 4 * kernel.size
+    after = compact(before, int4_from)
+    images = np.random.default_rng(2).normal(size=(3, 6, 5, 8)).astype(np.float32)
+    found, wanted = (load_runtime(file).run_all(images) for file in (after, before))
+    for left, right in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-4)
+    operators = read_flatbuffer(after).operators
+    constants = [t for op in operators for t in op.inputs if t is not None and t.data]
+    held = {t.dtype for t in constants if np.prod(t.shape) == kernel.size}
+    of_bits = "int4" if int4_from else "int8"
+    assert held == {of_bits if bits else "int8" for bits in order}

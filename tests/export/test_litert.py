@@ -228,6 +228,7 @@ def test_several_outputs(shaken: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"int4_from": 0}, "`int4_from` must be"),
         ({"precision": "int4"}, "`precision` must be one of"),
         ({"precision": "int8"}, "needs `calibration`"),
         ({"precision": "int8", "calibration": pixels(0, 16, 16)}, "at least one image"),
@@ -259,3 +260,15 @@ def test_an_operator_that_the_runtime_lacks_is_named(shaken: Any) -> None:
     model = shaken(tf.keras.Model(inputs, tf.linalg.det(square)))
     with pytest.raises(UserError, match="MatrixDeterminant"):
         to_litert(model)
+
+
+def test_large_kernels_in_int4(shaken: Any) -> None:
+    model = shaken(ReActNetTiny((16, 16, 3), classes=10))
+    result = to_litert(model, int4_from=1)
+    report = result.report
+    assert {layer.reason for layer in report.layers} == {"FULLY_CONNECTED, int4 weights"}
+    first = report.layers[0]
+    assert first.macs == 16 * 16 * 8 * 8 * 9 and first.binary_bytes == 8 * 8 * 9 // 2
+    parity = verify(result.flatbuffer, model, pixels(48, 16, 16))
+    assert parity.num_binary_operators == 11
+    assert parity.share_equal > 0.95 and parity.median_abs_difference < 1e-4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import struct
 import zipfile
@@ -12,7 +13,13 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.export.flatbuffer import read_flatbuffer
-from burn_tf.export.metadata import FileMetadata, check_labels, read_labels, with_metadata
+from burn_tf.export.metadata import (
+    FileMetadata,
+    check_labels,
+    model_metadata,
+    read_labels,
+    with_metadata,
+)
 from burn_tf.export.runtime import load_runtime
 from burn_tf.export.schema import unpacked
 
@@ -60,10 +67,14 @@ class Table:
     def table(self, field: int) -> Table:
         return Table(self.data, self.follow(field))
 
-    def first(self, field: int) -> Table:
+    def all(self, field: int) -> list[Table]:
         start = self.follow(field)
-        assert self.number("I", start) == 1
-        return Table(self.data, start + 4 + self.number("I", start + 4))
+        places = range(start + 4, start + 4 + 4 * self.number("I", start), 4)
+        return [Table(self.data, place + self.number("I", place)) for place in places]
+
+    def first(self, field: int) -> Table:
+        (only,) = self.all(field)
+        return only
 
     def text(self, field: int) -> str:
         start = self.follow(field)
@@ -108,6 +119,28 @@ def test_fields_are_those_of_the_standard(plain: bytes) -> None:
     file = graph.first(3).first(6)
     assert file.text(0) == "labels.txt"
     assert file.number("b", file.place(2)) == 2  # TENSOR_AXIS_LABELS
+
+
+def test_several_outputs_have_their_names_and_the_scores_the_labels(plain: bytes) -> None:
+    metadata = dataclasses.replace(METADATA, outputs=("boxes", "scores"))
+    data = standard_buffer(with_metadata(plain, metadata))
+    graph = Table(data, struct.unpack_from("<I", data)[0]).first(3)
+    boxes, scores = graph.all(3)
+    assert (boxes.text(0), scores.text(0)) == ("boxes", "scores")
+    assert scores.first(6).text(0) == "labels.txt"
+    with pytest.raises(AssertionError):
+        boxes.place(6)
+
+
+def test_labels_of_several_outputs_need_scores() -> None:
+    inputs = tf.keras.Input((4, 4, 3))
+    ends = [tf.keras.layers.Conv2D(n, 1, name=name)(inputs) for n, name in ((4, "a"), (3, "b"))]
+    words = ("lce", (4, 4, 3), "uint8", LABELS)
+    with pytest.raises(UserError, match=r"one that is named 'scores'\. Received: a model with 2"):
+        model_metadata(tf.keras.Model(inputs, ends), *words)
+    named = tf.keras.layers.Activation("sigmoid", name="scores")(ends[1])
+    found = model_metadata(tf.keras.Model(inputs, [ends[0], named]), *words)
+    assert (found.outputs, found.labels) == (("a", "scores"), LABELS)
 
 
 def test_labels_are_an_archive_behind_the_model(plain: bytes) -> None:

@@ -91,3 +91,22 @@ def test_batch_size_changes_nothing(exported, model, images):
 def test_report_is_plain_data(exported, model, images):
     data = verify(exported.flatbuffer, model, images[:2]).to_dict()
     assert data["num_images"] == 2 and data["notes"] == []
+
+
+def test_outputs_are_compared_one_by_one(shaken):
+    """A small output is not equal because another one is large; the answer is in the scores."""
+    inputs = tf.keras.Input((8, 8, 3))
+    maps = BinaryConv2D(16, 3)(RSign()(tf.keras.layers.Conv2D(16, 3)(inputs)))
+    pooled = tf.keras.layers.GlobalAveragePooling2D()(maps)
+    ends = [tf.keras.layers.Dense(4, name=name)(pooled) for name in ("boxes", "scores")]
+    model = shaken(tf.keras.Model(inputs, ends))
+    model.get_layer("boxes").bias.assign([1e4, 0.0, 0.0, 0.0])
+    images = np.random.default_rng(0).normal(size=(12, 8, 8, 3))
+    file = to_lce(model).flatbuffer
+    parity = verify(file, model, images)
+    assert parity.share_equal > 0.8 and parity.top1_agreement == 1.0
+    # Far below 1e-4 of 1e4, far above 1e-4 of what the scores are.
+    model.get_layer("scores").bias.assign_add([0.0, 0.0, 0.1, 0.0])
+    assert verify(file, model, images).share_equal == 0.0
+    model.get_layer("scores").bias.assign_add([0.0, 0.0, 99.0, 0.0])
+    assert verify(file, model, images).top1_agreement < 1.0

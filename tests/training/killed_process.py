@@ -31,7 +31,7 @@ import tensorflow as tf
 from burn_tf import layers
 from burn_tf.data import load_source
 from burn_tf.recipes import Recipe, get_recipe, override
-from burn_tf.training import building, pretrain
+from burn_tf.training import TeacherCache, building, pretrain
 
 STEPS = 12
 STAGES = 2
@@ -79,15 +79,18 @@ def recipe_of(method: str, folder: Path) -> Recipe:
     return override(recipe, [f"teacher.weights={teacher}"])
 
 
-def train(method: str, folder: Path, name: str) -> None:
+def train(
+    method: str, folder: Path, name: str, data: str = "digits", cache: TeacherCache | None = None
+) -> None:
     """The run, with a checkpoint after every update."""
     vars(building)["build_backbone"] = small_backbone
-    with open(folder / f"{name}.log", "a", encoding="utf-8") as log:
+    with open(folder / f"{name}.log", "a", buffering=1, encoding="utf-8") as log:
         recipe = recipe_of(method, folder)
-        source = load_source("digits", split="train")
+        source = load_source(data, split="train")
         # Graphs as they are written need none of autograph's rewriting, a sixth of the time.
         plainly = tf.autograph.experimental.do_not_convert(pretrain)
-        plainly(recipe, source, folder / name, checkpoint_seconds=1e-9, stream=log)
+        options = {"checkpoint_seconds": 1e-9, "stream": log, "teacher_cache": cache}
+        plainly(recipe, source, folder / name, **options)
 
 
 def in_child(action: Callable[[], None]) -> int:

@@ -195,14 +195,15 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-def test_saved_on_two_replicas_resumed_on_one(
+def test_saved_on_some_replicas_resumed_on_others(
     tmp_path: Path, two_replicas: tf.distribute.Strategy
 ) -> None:
-    """Queue, averages, momentum and statistics of two updates on two replicas, two more on one."""
+    """Queue, averages, momentum, statistics: two updates on two replicas, two on one, and back."""
     case = cases.METHODS["MoCoV2"]
 
-    def learn(strategy: tf.distribute.Strategy, method: Any, updates: int) -> None:
+    def learn(strategy: tf.distribute.Strategy, updates: int) -> None:
         with strategy.scope():
+            method = cases.build(case)
             method.compile(tf.keras.optimizers.SGD(0.01, momentum=0.9), accumulate=2)
         found = CheckpointStore(tmp_path).newest()
         variables = [*method.weights, *method.optimizer.variables]
@@ -212,14 +213,13 @@ def test_saved_on_two_replicas_resumed_on_one(
         CheckpointStore(tmp_path).save(int(method.update_step.numpy()), variables, {})
 
     alone = tf.distribute.get_strategy()
-    learn(alone, cases.build(case), 4)
+    learn(alone, 4)
     expected = CheckpointStore(tmp_path).newest().arrays
-    CheckpointStore(tmp_path).clear()
-    with two_replicas.scope():
-        on_two = cases.build(case)
-    learn(two_replicas, on_two, 2)
-    learn(alone, cases.build(case), 2)
-    resumed = CheckpointStore(tmp_path).newest()
-    assert resumed.metadata["step"] == 4
-    for value, wanted in zip(resumed.arrays, expected, strict=True):
-        np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-6)
+    for first, second in ((two_replicas, alone), (alone, two_replicas)):
+        CheckpointStore(tmp_path).clear()
+        learn(first, 2)
+        learn(second, 2)
+        resumed = CheckpointStore(tmp_path).newest()
+        assert resumed.metadata["step"] == 4
+        for value, wanted in zip(resumed.arrays, expected, strict=True):
+            np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-6)

@@ -93,3 +93,14 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="4 rows were announced and 3 came"):
         new(tmp_path).write((0, 0, 4), ROWS[:3])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
+    filled(tmp_path)
+    path = new(tmp_path).path((1, 4, 8))
+    path.rename(path.with_name(f".{path.stem}.a1b2c3d4.npy"))
+    table = new(tmp_path)
+    table.open_new()
+    assert table.missing() == [(1, 4, 8)]
+    table.write((1, 4, 8), ROWS[14:18])
+    assert sorted(tmp_path.iterdir()) == sorted(map(table.path, PIECES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ import tensorflow as tf
 from burn_tf._checks import UserError
 from burn_tf.data import load_source
 from burn_tf.recipes import Recipe, get_recipe, override
-from burn_tf.training import check_recipe, load_backbone, pretrain
+from burn_tf.training import building, check_recipe, load_backbone, pretrain, pretraining
 from burn_tf.training.building import enlarge_images
 from burn_tf.training.periodic import PeriodicCheckpoint
+from tests.training.killed_process import small_backbone
 
 SMALL = [
     "backbone.name=reactnet_tiny",
@@ -35,6 +37,15 @@ TEACHER = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_block() -> Iterator[None]:
+    """One binary block in place of the recipes' networks, whose graphs take far longer to trace."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (building, pretraining):
+            patch.setattr(module, "build_backbone", small_backbone)
+        yield
+
+
 @pytest.fixture(scope="module")
 def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("teacher")
@@ -43,10 +54,19 @@ def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "backbone.keras"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def recipe(teacher_file: Path) -> Recipe:
     settings = [*SMALL, "method.num_outputs=8", f"teacher.weights={teacher_file}"]
     return override(get_recipe("burn_digits"), settings)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[np.ndarray], Path]:
+    """Weights and folder of the run that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run(recipe, folder), folder
 
 
 def run(recipe: Recipe, folder: Path) -> list[np.ndarray]:
@@ -67,9 +87,12 @@ class PowerCut(Exception):
     "dies_at", [pytest.param(("stage1", 2), marks=pytest.mark.slow), ("stage2", 1)]
 )
 def test_resumed_run_ends_in_the_same_weights(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: tuple[str, int]
+    recipe: Recipe,
+    whole: tuple[list[np.ndarray], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dies_at: tuple[str, int],
 ) -> None:
-    whole = run(recipe, tmp_path / "whole")
     original = PeriodicCheckpoint.on_train_batch_end
 
     def die(self: PeriodicCheckpoint, batch: int, logs: object = None) -> None:
@@ -83,18 +106,19 @@ def test_resumed_run_ends_in_the_same_weights(
     assert not (tmp_path / "cut" / "backbone.keras").exists()
     monkeypatch.setattr(PeriodicCheckpoint, "on_train_batch_end", original)
     resumed = run(recipe, tmp_path / "cut")
-    for a, b in zip(whole, resumed, strict=True):
+    for a, b in zip(whole[0], resumed, strict=True):
         np.testing.assert_array_equal(a, b)
     expected = [("stage1", 1), ("stage1", 2), ("stage1", 3)]
     expected += [("stage2", 1), ("stage2", 2), ("stage2", 3)]
-    assert steps_logged(tmp_path / "cut") == steps_logged(tmp_path / "whole") == expected
+    assert steps_logged(tmp_path / "cut") == steps_logged(whole[1]) == expected
+    for folder in (tmp_path / "cut", whole[1]):
+        summary = json.loads((folder / "summary.json").read_text())
+        assert 0 <= summary["waiting_share"] < 1
 
 
 def test_teacher_recipe_is_run_first_and_reused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import burn_tf.training.pretraining as pretraining
-
     small_teacher = override(get_recipe("msbreg_digits"), TEACHER)
     monkeypatch.setattr(pretraining, "get_recipe", lambda name: small_teacher)
     recipe = override(get_recipe("burn_digits"), [*SMALL, "method.num_outputs=8", "max_steps=1"])
@@ -110,8 +134,6 @@ def test_teacher_recipe_is_run_first_and_reused(
 def test_teacher_sees_enlarged_views(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import burn_tf.training.pretraining as pretraining
-
     sizes = []
     original = pretraining.enlarge_images
 
@@ -205,11 +227,13 @@ def test_batch_larger_than_the_images_leaves_the_folder_free(
 
 
 def test_full_disk_keeps_the_checkpoint_before(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe,
+    whole: tuple[list[np.ndarray], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import burn_tf.training.checkpoints as checkpoints
 
-    whole = run(recipe, tmp_path / "whole")
     original, writes = checkpoints.write_checkpoint, []
 
     def fills_up(path: Path, *rest: object) -> None:
@@ -223,7 +247,7 @@ def test_full_disk_keeps_the_checkpoint_before(
         run(recipe, tmp_path / "full")
     left = sorted(p.name for p in (tmp_path / "full" / "checkpoints").rglob("*") if p.is_file())
     assert left == ["checkpoint-0000000003.burn"]
-    for a, b in zip(whole, run(recipe, tmp_path / "full"), strict=True):
+    for a, b in zip(whole[0], run(recipe, tmp_path / "full"), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -15,10 +15,12 @@ from burn_tf.watching import run_files
 from burn_tf.watching.run_files import (
     figures_of,
     last_lines,
+    mean_share_of_waiting,
     mean_steps_per_second,
     parsed,
     parts_of,
     read_plan,
+    share_of_waiting,
     steps_per_second,
 )
 from tests.watching.conftest import line
@@ -88,3 +90,17 @@ def test_parts() -> None:
     assert parts_of(lines) == parts
     # One update a second, the first of each part left out.
     assert mean_steps_per_second(lines) == 1.0
+
+
+def test_share_of_waiting() -> None:
+    assert math.isnan(share_of_waiting([])) and math.isnan(mean_share_of_waiting([]))
+    # Twice a second after a first update that waited long, half a second of each four for images.
+    first = [line(1, 1, 60.0, wait_seconds=50.0)]
+    first += [line(1, 1 + k, 60 + 0.5 * k, wait_seconds=0.0625) for k in range(1, 9)]
+    # Every second one is logged, of a process that was started again: a tenth of a second each.
+    again = [line(1, 9 + 2 * k, 5.0 + k, wait_seconds=0.1) for k in range(5)]
+    assert share_of_waiting(first) == 0.125
+    assert share_of_waiting([*first, *again]) == pytest.approx(0.2)
+    # 8 updates in 4 seconds twice; 8 waits of a 16th second and 4 of a tenth.
+    assert mean_share_of_waiting([*first, *again]) == pytest.approx(2 * (0.5 + 0.4) / 12)
+    assert math.isnan(share_of_waiting([line(1, k, float(k)) for k in range(1, 4)]))

@@ -25,6 +25,7 @@ def test_new_and_running(make_run: Make) -> None:
     status = read_status(folder)
     assert (status.state, status.stage, status.step, status.total_steps) == ("stopped", 1, 0, 9)
     assert status.images_per_second is None and status.checkpoint is None
+    assert status.waiting_share is None
     assert status.process is None and status.seconds_left is None
     with work_in(folder):
         status = read_status(folder)
@@ -49,6 +50,14 @@ def test_progress(make_run: Make) -> None:
     assert "loss 1.5" in text
     # One that does not run will not be done in any time.
     assert read_status(folder).seconds_left is None
+
+
+def test_time_spent_waiting(make_run: Make) -> None:
+    folder = make_run([{**row, "wait_seconds": 0.01} for row in LINES])
+    status = read_status(folder)
+    assert status.waiting_share == 0.02
+    said = "step 5 of 9, 16 images/s, 2.0 % of the time waiting for images, last step 0:"
+    assert said in status_text([status])
 
 
 def test_checkpoints(make_run: Make) -> None:
