@@ -35,9 +35,7 @@ def _own_moments(values: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     return tf.where(size > 0, mean, none), tf.where(size > 1, variance * (size - 1), none)
 
 
-def _global_moments(
-    values: tf.Tensor, dtype: tf.DType
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _global_moments(values: tf.Tensor, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Mean, variance and number of the values per channel of all replicas, in one exchange.
 
     Deviations are from each replica's own mean, whose deviations are added after (Chan et al.,
@@ -54,9 +52,7 @@ def _global_moments(
 
 
 @fused
-def _normalized(
-    values: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, beta: tf.Tensor
-) -> tf.Tensor:
+def _normalized(values: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
     return (values - mean) * scale + beta
 
 
