@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import larq.context as larq_context
 import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
+from tensorflow.python.framework import ops
 
 
 @contextlib.contextmanager
@@ -33,6 +34,22 @@ def is_functional(model: tf.keras.Model) -> bool:
     return bool(getattr(model, "_is_graph_network", False)) and not isinstance(
         model, tf.keras.Sequential
     )
+
+
+@contextlib.contextmanager
+def custom_gradients_dropped() -> Iterator[None]:
+    """Drop the custom gradients that were traced inside, and with them the graphs they hold.
+
+    TensorFlow keeps every graph that has one, of 20 MB and more, for as long as the process lives.
+    Functions traced inside still run, with the gradients that are in them; no new ones can be made.
+    """
+    registered = ops.gradient_registry._registry
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in registered.keys() - before:
+            del registered[name]
 
 
 def nested_graph(graph: tf.Graph, name: str) -> tf.Graph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -15,9 +16,40 @@ import burn_tf  # noqa: F401  selects Keras 2 before TensorFlow is imported
 import pytest
 import tensorflow as tf
 
+from burn_tf._compat import custom_gradients_dropped
+
+# Whose tests take longest: begun first, they leave no process waiting for the other at the end.
+LONGEST = (
+    "compare/test_comparison.py",
+    "evaluation/test_end_to_end.py",
+    "training/test_pretraining.py",
+    "conformance/test_methods.py",
+    "training/test_strategies.py",
+    "export/test_shipped_models.py",
+    "recipes/test_recipes.py",
+    "analysis/test_collapse.py",
+    "training/test_kills.py",
+    "examples/test_finetune.py",
+    "zoo/test_entries.py",
+    "test_demo.py",
+    "convert/test_reactnet.py",
+    "examples/test_launch.py",
+)
+
+# Processes that run side by side have a core each; what they start inherits this.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first; `--no-loadscope-reorder` keeps xdist from undoing it."""
+    folder = Path(__file__).parent
+    places = {folder / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +71,19 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory) -> str:
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
     return str(folder / "cifar10")
+
+
+@pytest.fixture(autouse=True)
+def graphs_dropped() -> Iterator[None]:
+    """What a test has traced does not outlive it: processes grew to 6 GB."""
+    with custom_gradients_dropped():
+        yield
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end: the garbage collector need not look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
