@@ -11,14 +11,13 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow test-all test-torch torch web lint format types wheel lock benchmark clean
+.PHONY: help install demo test slow test-torch torch web lint format types wheel lock benchmark clean
 
 help:
 	@echo "make install    .venv with the pinned versions of requirements/lock.txt, and burn_tf itself"
 	@echo "make demo       burn-tf demo: pretrain, probe, export, report (about 5 minutes)"
 	@echo "make test       the quick tests"
 	@echo "make slow       the tests marked slow"
-	@echo "make test-all   both in one run, as .ci/run does"
 	@echo "make test-torch the tests that read PyTorch checkpoints; adds PyTorch to .venv"
 	@echo "make web        the browser example's runtime, from npm"
 	@echo "make lint       ruff: rules and format"
@@ -61,10 +60,7 @@ test: install
 	$(PYTEST)
 
 slow: install
-	$(PYTEST) -m slow
-
-test-all: install
-	$(PYTEST) -m "slow or not slow" --durations 40
+	$(PYTEST) -m slow --durations 20
 
 torch: install
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements/torch.txt
