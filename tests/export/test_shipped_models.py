@@ -67,7 +67,8 @@ def test_full_width_at_224_px(shaken: Any) -> None:
     assert sum("int4" in layer.reason for layer in compact.report.layers) == 1
     assert sum(layer.macs for layer in compact.report.layers) == count_macs(model).binary
     kernels = [kernel(operator) for operator in read_flatbuffer(compact.flatbuffer).operators]
-    assert sum(k.shape[0] for k in kernels if k is not None and k.dtype == "int8") > 10_000
+    # Of 10,912 output channels the largest kernel has 1,024.
+    assert sum(k.shape[0] for k in kernels if k is not None and k.dtype == "int8") == 9_888
 
 
 def kernel(operator: Any) -> TFLiteTensor | None:
