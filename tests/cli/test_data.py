@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,13 +40,23 @@ def test_pack_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "must not hold packed images yet" in capsys.readouterr().err
 
 
+def heed_interrupts() -> None:
+    """A process started in the background has been told to ignore them, and its children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_serve_until_interrupted() -> None:
     words = [sys.executable, "-m", "burn_tf", "data", "serve", "--host=localhost"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline()
-        assert line.startswith("data service at localhost:") and line.endswith("with Ctrl-C\n")
-        process.send_signal(2)
-        assert process.wait(60) == 130
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    ) as process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("data service at localhost:") and line.endswith("with Ctrl-C\n")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
