@@ -53,8 +53,12 @@ class DataServers:
         return f"data service at {self.address}: a dispatcher and a worker"
 
     def wait(self) -> None:
-        """Until `close`, or an interruption."""
-        self._stopped.wait()
+        """Until `close`, or an interruption.
+
+        In turns of a second: a signal that another thread was given does not end a longer one.
+        """
+        while not self._stopped.wait(1.0):
+            pass
 
     def close(self) -> None:
         """Stop serving."""
