@@ -16,7 +16,7 @@ from burn_tf.training import CheckpointStore
 
 FOLDER = Path(__file__).parent
 REPOSITORY = FOLDER.parents[1]
-KILLS = 20
+KILLS = 10
 # What a process ends with: SIGKILL leaves no choice, the others are exit codes.
 ENDS = {9: -9, 15: 143, 2: 130}
 
