@@ -119,7 +119,11 @@ def updates_logged(folder: Path) -> int:
 
 
 def kill_at(method: str, folder: Path, update: int, number: int, later: float) -> list[int]:
-    """Start the run, send the signal `later` seconds after this update was logged."""
+    """Start the run, send the signal `later` seconds after this update was logged.
+
+    Or after the run's own first update, where an earlier process came as far.
+    """
+    update = max(update, updates_logged(folder / "killed") + 1)
     child = in_child(lambda: train(method, folder, "killed"))
     while updates_logged(folder / "killed") < update:
         time.sleep(0.001)

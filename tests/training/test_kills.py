@@ -17,8 +17,9 @@ from burn_tf.training import CheckpointStore
 FOLDER = Path(__file__).parent
 REPOSITORY = FOLDER.parents[1]
 KILLS = 10
-# What a process ends with: SIGKILL leaves no choice, the others are exit codes.
-ENDS = {9: -9, 15: 143, 2: 130}
+# What a process ends with: SIGKILL leaves no choice. Of the others, exit codes where a run trains;
+# outside, between stages say, there is nothing to save, and they end it as they end any process.
+ENDS = {9: (-9,), 15: (143, -15), 2: (130, 1)}
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,13 +47,15 @@ def run(script: str, *words: object) -> dict[str, Any]:
 @pytest.mark.parametrize("method", ["BURN", "MSBReg"])
 def test_killed_at_random_moments_of_both_stages(method: str, tmp_path: Path) -> None:
     record = run("killed_process.py", method, tmp_path, KILLS)
-    assert [end for *_, end in record["kills"]] == [ENDS[number] for number, *_ in record["kills"]]
+    ends = [end for *_, end in record["kills"]]
+    assert all(end in ENDS[number] for number, _, end in record["kills"]), record["kills"]
     updates = [update for _, update, _ in record["kills"]]
     assert len(updates) == KILLS and min(updates) < 12 < max(updates)
     assert record["last"] == 0
     assert_same_end(tmp_path)
     said = (tmp_path / "killed.log").read_text(encoding="utf-8")
-    assert said.count("SIGTERM: ") == said.count("SIGINT: ") == KILLS // 5
+    assert said.count("SIGTERM: ") == ends.count(143) >= 1
+    assert said.count("SIGINT: ") == ends.count(130) >= 1
     assert not list((tmp_path / "killed").rglob(".checkpoint-*"))
 
 
