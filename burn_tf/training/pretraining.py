@@ -29,6 +29,7 @@ from burn_tf.training.building import (
 )
 from burn_tf.training.guard import TrainingGuard
 from burn_tf.training.run import Run, training_views
+from burn_tf.training.signals import StopSignals
 from burn_tf.training.teacher_cache import TeacherCache
 from burn_tf.training.watch import Watch
 from burn_tf.training.workers import Workers
@@ -82,6 +83,7 @@ def pretrain(
         UserError: a work directory of another configuration, a recipe that `check_recipe` or
             `check_runnable` refuses, a batch that the replicas cannot share, a run that diverged.
         LostWorker: another worker has ended.
+        StoppedBySignal: at SIGTERM or SIGINT; in training, after the step under way is saved.
     """
     workers = Workers() if workers is None else workers
     check_recipe(recipe)
@@ -89,7 +91,7 @@ def pretrain(
     if teacher_cache is not None:
         teacher_cache.draws(recipe)
     folder = Path(workdir)
-    with workers.losses_named():
+    with workers.losses_named(), StopSignals(stream) as stop:
         _train(
             recipe,
             source,
@@ -98,6 +100,7 @@ def pretrain(
             stream,
             label,
             workers,
+            stop,
             teacher_cache,
             Watch() if watch is None else watch,
         )
@@ -112,6 +115,7 @@ def _train(
     stream: TextIO,
     label: str,
     workers: Workers,
+    stop: StopSignals,
     cache: TeacherCache | None,
     watch: Watch,
 ) -> None:
@@ -123,9 +127,9 @@ def _train(
         return
     with contextlib.ExitStack() as held:
         workers.from_chief(lambda: held.enter_context(watch.session(folder)))
-        teacher, head = _teacher(recipe, source, folder, seconds, stream, workers, watch)
+        teacher, head = _teacher(recipe, source, folder, seconds, stream, workers, stop, watch)
         with _precision(recipe.precision):
-            run = Run(recipe, source, folder, seconds, stream, label, workers, cache, watch)
+            run = Run(recipe, source, folder, seconds, stream, label, workers, stop, cache, watch)
             method = run.train(teacher, head)
             if workers.is_chief:
                 _save(recipe, method, folder, workers)
@@ -325,6 +329,7 @@ def _teacher(
     seconds: float,
     stream: TextIO,
     workers: Workers,
+    stop: StopSignals,
     watch: Watch,
 ) -> tuple[tf.keras.Model | None, tf.keras.Model | None]:
     """The teacher and its projector, as far as the recipe's method needs them."""
@@ -336,7 +341,7 @@ def _teacher(
     needs_head = recipe.method.teacher == "head"
     if options.weights is None:
         inner = get_recipe(str(options.recipe))
-        _train(inner, source, home, seconds, stream, "teacher ", workers, None, watch)
+        _train(inner, source, home, seconds, stream, "teacher ", workers, stop, None, watch)
     with workers.scope():
         if options.weights is not None:
             teacher = load_backbone(options.weights)

@@ -80,6 +80,7 @@ class Run:
         stream: where the chief prints its progress.
         label: shown in front of the stage's name.
         workers: the processes that train together.
+        stop: what ends the run.
         cache: where the teacher's features are kept; None: the teacher runs in every step.
         watch: what is done beside training; None: its defaults.
     """
@@ -93,6 +94,7 @@ class Run:
         stream: TextIO,
         label: str,
         workers: Workers,
+        stop: StopSignals,
         cache: TeacherCache | None = None,
         watch: Watch | None = None,
     ) -> None:
@@ -105,7 +107,7 @@ class Run:
         self.workers = workers
         self.steps_per_epoch = steps_per_epoch(source, recipe.batch_size)
         self.total_steps = total_steps(recipe, source)
-        self.stop = StopSignals(stream)
+        self.stop = stop
         self.cache = cache
         self.watch = Watch() if watch is None else watch
         self.features: CachedFeatures | None = None
@@ -210,7 +212,7 @@ class Run:
         stream = self.stream if self.workers.is_chief else None
         log_waiting(method)
         self.watch.check_memory(method, views, self.recipe.batch_size, stream, self.label)
-        with self.stop:
+        with self.stop.noted():
             method.fit(views, epochs=1, steps_per_epoch=steps, verbose=0, callbacks=callbacks)
 
     def _records(

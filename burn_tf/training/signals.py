@@ -1,14 +1,17 @@
-"""SIGTERM and SIGINT while a run trains: the step is finished, saved, and the process leaves."""
+"""SIGTERM and SIGINT during a run: the step under way is finished and saved, then it leaves."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, TextIO
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SAVED_STAYS = "what is saved stays"
 
 
 class StoppedBySignal(SystemExit):
@@ -34,17 +37,26 @@ class StoppedBySignal(SystemExit):
 
 
 class StopSignals:
-    """Notes SIGTERM and SIGINT inside its `with`, where work must come to a good end first.
+    """SIGTERM and SIGINT inside its `with` end it by `StoppedBySignal`, at once or when it is safe.
 
-    A second SIGINT interrupts at once. Outside Python's main thread, where no handler can be set,
-    signals do what they did before.
+    While `noted()` is open a signal only leaves its number, for work that must come to a good end
+    first; a second SIGINT then interrupts at once. Python drops what a handler raises within a
+    finalizer, so that a number may be found elsewhere too: it ends the `with` at the next `noted()`
+    or at its own end. Outside Python's main thread, where no handler can be set, signals do what
+    they did before.
 
     Args:
         stream: where the line of a `StoppedBySignal` that ends the `with` is written; None:
             standard error.
 
+    Attributes:
+        number: of the signal that has come; None: none.
+
+    Raises:
+        StoppedBySignal: from anywhere within its `with`, and at its end.
+
     Example:
-        >>> with StopSignals() as stop:
+        >>> with StopSignals() as stop, stop.noted():
         ...     stop.number is None
         True
     """
@@ -53,12 +65,13 @@ class StopSignals:
         self.stream = sys.stderr if stream is None else stream
         self.number: int | None = None
         self._before: dict[int, Any] = {}
+        self._noting = False
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
             for number in STOP_SIGNALS:
-                signal.signal(number, self._note)
+                signal.signal(number, self._came)
         return self
 
     def __exit__(
@@ -70,11 +83,33 @@ class StopSignals:
         for number, handler in self._before.items():
             # None: set by something other than Python, which cannot be given back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if isinstance(error, StoppedBySignal):
+        stopped = error
+        if error is None and self.number is not None:
+            stopped = StoppedBySignal(self.number, SAVED_STAYS)
+        if isinstance(stopped, StoppedBySignal):
             # A line of progress may be open on a terminal.
-            print(f"{chr(10) * self.stream.isatty()}{error.line}", file=self.stream, flush=True)
+            print(f"{chr(10) * self.stream.isatty()}{stopped.line}", file=self.stream, flush=True)
+            if error is None:
+                raise stopped
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.number == signal.SIGINT:
-            raise KeyboardInterrupt
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Signals leave their number and nothing else until this ends.
+
+        Raises:
+            StoppedBySignal: when one has come before.
+        """
+        self._noting = True
+        try:
+            if self.number is not None:
+                raise StoppedBySignal(self.number, SAVED_STAYS)
+            yield
+        finally:
+            self._noting = False
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        again = number == signal.SIGINT and self.number == signal.SIGINT
         self.number = number
+        if self._noting and not again:
+            return
+        raise KeyboardInterrupt if again else StoppedBySignal(number, SAVED_STAYS)

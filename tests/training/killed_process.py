@@ -4,8 +4,8 @@
 
 METHOD is BURN or MSBReg, both in two stages with two micro-batches, on scikit-learn's digits.
 FOLDER gets `whole/` and `killed/`. One kill in five is SIGTERM, one SIGINT, all others SIGKILL, at
-updates drawn at random over both stages and some milliseconds later. Prints a JSON line: for each
-kill the signal, the update it was sent at and what the process ended with.
+updates drawn at random over both stages (but for the last four) and some milliseconds later. Prints
+a JSON line: for each kill the signal, the update it was sent at and what the process ended with.
 
 Processes are forked from one that has imported TensorFlow and never run it.
 """
@@ -35,6 +35,8 @@ from burn_tf.training import TeacherCache, building, pretrain
 
 STEPS = 12
 STAGES = 2
+# Last updates before which no kill is drawn: each comes some updates later than it was meant to.
+SPARED = 4
 SETTINGS = [
     "batch_size=8",
     "accumulate=2",
@@ -140,7 +142,7 @@ def main(method: str, folder: Path, kills: int) -> None:
     if ended(first):
         raise RuntimeError(f"the undisturbed run failed, see {folder}/whole.log")
     rng = random.Random(method)
-    updates = sorted(rng.sample(range(1, STAGES * STEPS), kills))
+    updates = sorted(rng.sample(range(1, STAGES * STEPS - SPARED), kills))
     record = [
         kill_at(method, folder, update, SIGNALS[i % len(SIGNALS)], rng.uniform(0, 0.02))
         for i, update in enumerate(updates)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from burn_tf._checks import UserError
 from burn_tf.data import load_source
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.training import building, check_recipe, load_backbone, pretrain, pretraining
+from burn_tf.training import run as run_module
 from burn_tf.training.building import enlarge_images
 from burn_tf.training.periodic import PeriodicCheckpoint
 from tests.training.killed_process import small_backbone
@@ -114,6 +117,35 @@ def test_resumed_run_ends_in_the_same_weights(
     for folder in (tmp_path / "cut", whole[1]):
         summary = json.loads((folder / "summary.json").read_text())
         assert 0 <= summary["waiting_share"] < 1
+
+
+def test_signals_outside_of_the_stages_end_a_run_too(
+    recipe: Recipe,
+    whole: tuple[list[np.ndarray], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While networks are built, between stages, while the backbone is written; then it goes on."""
+    moments = [(run_module, "build_method"), (run_module, "next_stage"), (pretraining, "_kept")]
+    sent = [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]
+    for (module, name), number in zip(moments, sent, strict=True):
+        stream = io.StringIO()
+
+        def told(*_: object, number: int = number, **__: object) -> None:
+            os.kill(os.getpid(), number)
+            raise AssertionError("still here")
+
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
+            patch.setattr(module, name, told)
+            pretrain(recipe, load_source("synthetic:32"), tmp_path, stream=stream)
+        assert left.value.code == 128 + number
+        assert stream.getvalue().endswith(
+            f"burn-tf: {number.name}: what is saved stays; the same command goes on from there\n"
+        )
+        assert not list(tmp_path.rglob(".*.keras")) and not (tmp_path / "backbone.keras").exists()
+    for resumed, expected in zip(run(recipe, tmp_path), whole[0], strict=True):
+        np.testing.assert_array_equal(resumed, expected)
+    assert steps_logged(tmp_path) == steps_logged(whole[1])
 
 
 def test_teacher_recipe_is_run_first_and_reused(
