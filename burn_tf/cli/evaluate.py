@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     """Load, measure, print a row or a table, and write the JSON file where one was asked for."""
     from burn_tf import data, evaluation
     from burn_tf._files import atomic_write
+    from burn_tf.evaluation.results import OTHER_DATA
 
     evaluation.check_protocols(flags.protocol)
     if flags.json is not None:
@@ -107,6 +109,10 @@ def run(flags: absl_flags.FlagValues) -> int:
     results = evaluation.run_protocols(flags.protocol, model, splits)
     if flags.json is not None and flags.output is not None:
         results = [_movable(result, flags.json, flags.output) for result in results]
+    for result in results:
+        if OTHER_DATA in result.provenance:
+            said = f"{result.protocol}: {result.provenance[OTHER_DATA]}"
+            print(f"burn-tf: warning: {said}", file=sys.stderr)
     print(_table(results), flush=True)
     if flags.json is not None:
         atomic_write(flags.json, _json(results) + "\n")

@@ -1,13 +1,19 @@
-"""Transfer to another data set: BURN's linear probe, on the set that the name says."""
+"""Transfer to another data set: BURN's linear probe, and whether the images are the set's."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
-from burn_tf._checks import UserError, check_choice
+import tensorflow as tf
+
+from burn_tf._checks import check_choice
+from burn_tf.data import Source
 from burn_tf.evaluation.features import EvaluationData
 from burn_tf.evaluation.linear import LinearProbe
+from burn_tf.evaluation.results import OTHER_DATA, Result
+from burn_tf.evaluation.splits import FeatureSplits
 
 # BURN's constants for pictures of scenes, which `linear:burn-scene` has as well.
 SCENES: dict[str, Any] = {
@@ -53,18 +59,18 @@ TRANSFER_SETS = {
 
 
 class Transfer(LinearProbe):
-    """`linear:burn` on one of the sets that the papers transfer to, and on no other.
+    """`linear:burn` with the constants of one of the sets that the papers transfer to.
 
-    It refuses a source whose number of classes (of CIFAR-10: whose names) is not the set's, so that
-    a figure under the set's name is of that set. For your own images take `linear:burn`: it is the
-    same probe.
+    It runs on any images with labels. Where the number of classes (of CIFAR-10: their names) shows
+    that they are another set's, the result's provenance says so under `other_data`, since its
+    figure then cannot stand beside the papers'.
 
     Args:
         dataset: cifar10, cifar100, cub200, birdsnap, places205 or inat18.
         seed: of the start values and of the order of rows.
 
     Raises:
-        UserError: another name; in `run` a source with another number of classes.
+        UserError: another name.
 
     Example:
         >>> from burn_tf.evaluation import Transfer
@@ -82,23 +88,28 @@ class Transfer(LinearProbe):
         self.set = TRANSFER_SETS[dataset]
         super().__init__(f"transfer:{dataset}", **self.set.constants, seed=seed)
 
-    def check(self, data: EvaluationData) -> None:
-        """As `LinearProbe`, and the classes must be the set's, as far as the source tells.
+    def result(
+        self,
+        backbone: Callable[..., tf.Tensor],
+        data: EvaluationData,
+        splits: FeatureSplits,
+    ) -> Result:
+        """As `LinearProbe`, and what shows that the images are another set's, if anything."""
+        found = super().result(backbone, data, splits)
+        other = self.other_data(data.train)
+        if other is None:
+            return found
+        return dataclasses.replace(found, provenance={**found.provenance, OTHER_DATA: other})
 
-        Raises:
-            UserError: they are others.
-        """
-        super().check(data)
-        names, labels = data.train.class_names, data.train.labels
-        assert labels is not None  # as the check above says
-        found = int(labels.max()) + 1 if names is None else len(names)
-        if found != self.set.classes:
-            raise UserError(
-                f"`{self.name}` needs the set with {self.set.classes} classes, {self.set.source}; "
-                f"for other images take 'linear:burn'. Received: {data.train.name!r} with {found}"
-            )
-        if self.set.names and names is not None and set(names) != self.set.names:
-            raise UserError(
-                f"`{self.name}` needs the classes {', '.join(sorted(self.set.names))}; "
-                f"for other images take 'linear:burn'. Received: {data.train.name!r} with {names}"
-            )
+    def other_data(self, train: Source) -> str | None:
+        """What shows that the images are not the set's, and what its images are; None: nothing."""
+        names, labels = train.class_names, train.labels
+        assert labels is not None  # as `check` says
+        count = int(labels.max()) + 1 if names is None else len(names)
+        if count != self.set.classes:
+            shown = f"{count} classes in place of {self.set.classes}"
+        elif self.set.names and names is not None and set(names) != self.set.names:
+            shown = "other classes"
+        else:
+            return None
+        return f"{train.name} is not {self.dataset}: {shown} ({self.set.source})"

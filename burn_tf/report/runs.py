@@ -16,6 +16,8 @@ from burn_tf._files import read_whole
 from burn_tf.report.numbers import is_number
 from burn_tf.report.training_curves import Metrics, read_metrics
 
+# As burn_tf.evaluation has it, which is not imported for one name.
+OTHER_DATA = "other_data"
 # Names that burn_tf.compare and burn_tf.training give their files.
 _TABLE_FILE, _METRICS_FILE = "table.json", "metrics.jsonl"
 KINDS = (
@@ -49,7 +51,12 @@ class Record:
 
     @property
     def data(self) -> str:
-        """Name of the labelled images it was scored on, or "" where the record has none."""
+        """Name of the labelled images it was scored on, or "" where the record has none.
+
+        Where the protocol names a set of images and these are others, it is said.
+        """
+        if OTHER_DATA in self.provenance:
+            return str(self.provenance[OTHER_DATA])
         data = self.provenance.get("data", {})
         test = data.get("test", {}) if isinstance(data, Mapping) else {}
         return str(test.get("name", "")) if isinstance(test, Mapping) else ""

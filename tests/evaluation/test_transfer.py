@@ -1,8 +1,9 @@
-"""`transfer:NAME`: BURN's probe, on the set of that name and on no other."""
+"""`transfer:NAME`: BURN's probe, on any images, and said where they are not the set's."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from burn_tf.evaluation import (
     raw_pixels,
 )
 from burn_tf.evaluation.features import extract_features
+from burn_tf.evaluation.results import OTHER_DATA
+from burn_tf.report.runs import read_runs
 
 
 def test_classes_of_the_papers_sets():
@@ -45,14 +48,22 @@ def test_constants_are_those_of_the_linear_probe(name):
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_another_number_of_classes_is_refused(golden, named):
+def test_another_number_of_classes_is_said(golden, named, tmp_path):
     names = tuple("abcd") if named else None
     train = dataclasses.replace(golden.train, class_names=names)
     test = dataclasses.replace(golden.test, class_names=names)
     data = EvaluationData(train, test, 8)
-    message = r"`transfer:cub200` needs .* 200 classes.*cub:CUB_200_2011.*linear:burn.* with 4"
-    with pytest.raises(UserError, match=message):
-        Transfer("cub200").run(lambda images: pytest.fail("features were computed"), data)
+    probe, same = Transfer("cub200"), LinearProbe()
+    for given in (probe, same):
+        given.sgd = dataclasses.replace(given.sgd, epochs=3)
+    result = probe.run(raw_pixels, data)
+    assert result.metrics == same.run(raw_pixels, data).metrics
+    expected = r"golden is not cub200: 4 classes in place of 200 \(tfds:.*cub:CUB_200_2011.*\)"
+    assert re.fullmatch(expected.replace("golden", train.name), result.provenance[OTHER_DATA])
+    file = tmp_path / "result.json"
+    file.write_text(result.to_json(), encoding="utf-8")
+    (record,) = read_runs([file]).records
+    assert record.data == result.provenance[OTHER_DATA]
 
 
 def test_the_right_set_gives_the_linear_probes_figure(make_source):
@@ -69,13 +80,13 @@ def test_the_right_set_gives_the_linear_probes_figure(make_source):
     features, marks = extract_features(raw_pixels, data.datasets()[0])
     scores = LinearProbe(epochs=3).fit_scores(features, marks, features, 10)
     top1 = 100.0 * np.mean(scores.argmax(axis=1) == labels)
+    assert OTHER_DATA not in result.provenance
     assert result.protocol == "transfer:cifar10" and result.metrics["top1"] == pytest.approx(top1)
 
 
-def test_ten_classes_of_another_set_are_refused():
+def test_ten_classes_of_another_set_are_said():
     digits = load_source("digits", split="test")
-    with pytest.raises(UserError, match=r"needs the classes airplane, .* Received: 'digits'"):
-        Transfer("cifar10").run(raw_pixels, EvaluationData(digits, digits, 8))
+    assert Transfer("cifar10").other_data(digits).startswith("digits is not cifar10: other classes")
 
 
 def test_a_typo_shows_the_nearest_name():
