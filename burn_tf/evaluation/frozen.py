@@ -57,4 +57,12 @@ class FrozenFeatures(abc.ABC):
     ) -> Result:
         """The record of features that were extracted before from this backbone and data."""
         found = self.measure(splits)
-        return Result(self.name, found.metrics, provenance(backbone, data, splits, found.settings))
+        known = provenance(backbone, data, splits, found.settings)
+        return Result(self.name, found.metrics, {**known, **self.remarks(data)})
+
+    def remarks(self, data: EvaluationData) -> dict[str, Any]:
+        """What the result's provenance says of these data beside what all results say; JSON types.
+
+        Here: nothing.
+        """
+        return {}

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
-
-import tensorflow as tf
 
 from burn_tf._checks import check_choice
 from burn_tf.data import Source
 from burn_tf.evaluation.features import EvaluationData
 from burn_tf.evaluation.linear import LinearProbe
-from burn_tf.evaluation.results import OTHER_DATA, Result
-from burn_tf.evaluation.splits import FeatureSplits
+from burn_tf.evaluation.results import OTHER_DATA
 
 # BURN's constants for pictures of scenes, which `linear:burn-scene` has as well.
 SCENES: dict[str, Any] = {
@@ -88,18 +84,10 @@ class Transfer(LinearProbe):
         self.set = TRANSFER_SETS[dataset]
         super().__init__(f"transfer:{dataset}", **self.set.constants, seed=seed)
 
-    def result(
-        self,
-        backbone: Callable[..., tf.Tensor],
-        data: EvaluationData,
-        splits: FeatureSplits,
-    ) -> Result:
-        """As `LinearProbe`, and what shows that the images are another set's, if anything."""
-        found = super().result(backbone, data, splits)
+    def remarks(self, data: EvaluationData) -> dict[str, Any]:
+        """What shows that the images are another set's, if anything, under `other_data`."""
         other = self.other_data(data.train)
-        if other is None:
-            return found
-        return dataclasses.replace(found, provenance={**found.provenance, OTHER_DATA: other})
+        return {} if other is None else {OTHER_DATA: other}
 
     def other_data(self, train: Source) -> str | None:
         """What shows that the images are not the set's, and what its images are; None: nothing."""
