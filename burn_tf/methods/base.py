@@ -221,11 +221,15 @@ class SSLMethod(tf.keras.Model):
     def total_loss(
         self, output: StepTerms, step: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """The weighted sum of all terms, and the terms (regulariser included) by name."""
+        """The weighted sum of all terms, and the terms (regulariser included) by name.
+
+        A term that the method has too (MSBReg's `centroid`) is named `centroid_regularizer`.
+        """
         terms = dict(output.terms)
         weights: dict[str, tf.Tensor | float] = dict(self.term_weights(step))
         for name, (weight, value) in self.regularizer.terms(output, step, self.seed).items():
-            terms[name], weights[name] = value, weight
+            added = f"{name}_regularizer" if name in output.terms else name
+            terms[added], weights[added] = value, weight
         loss = tf.add_n(
             [tf.cast(weights.get(name, 1.0), tf.float32) * terms[name] for name in terms]
         )

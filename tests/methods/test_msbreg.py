@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf.methods import BYOL, MSBReg
+from burn_tf.methods import BYOL, EmbeddingRegularizer, MSBReg
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
 SIZES: dict[str, Any] = {"hidden_dim": 8, "embedding_dim": 6}
@@ -45,6 +45,14 @@ def test_terms_equal_the_formulas(student: tf.keras.Model, views: Views, count: 
     np.testing.assert_allclose(terms["singular_value"], singular, rtol=1e-4)
     expected = centroid + 4e-3 * singular + 0.5 * float(terms["brownian"])
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_a_regularizer_is_added_to_the_centroid_term(student: tf.keras.Model, views: Views) -> None:
+    model = MSBReg(student, **SIZES, regularizer=EmbeddingRegularizer(centroid=0.5))
+    step = tf.constant(0, tf.int64)
+    loss, terms = model.total_loss(model.compute_terms(views(2), step), step)
+    assert set(terms) == {"centroid", "centroid_regularizer"}
+    np.testing.assert_allclose(loss, 1.5 * terms["centroid"], rtol=1e-6)
 
 
 def test_layer_norm_heads(student: tf.keras.Model, views: Views) -> None:
