@@ -347,6 +347,9 @@ def feature_dim(network: tf.keras.Model, role: str) -> int:
 
 
 def _revive(value: Any, custom_objects: Any) -> Any:
-    if isinstance(value, Mapping) and "class_name" in value:
+    if not isinstance(value, Mapping):
+        return value
+    if "class_name" in value:
         return tf.keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-    return value
+    # Options of a part, such as S2BNN's `contrast`, may hold schedules.
+    return {name: _revive(one, custom_objects) for name, one in value.items()}

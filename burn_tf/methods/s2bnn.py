@@ -215,4 +215,5 @@ class S2BNN(SSLMethod):
         }
         names = ("mode", "temperature", "given_features")
         options = {name: getattr(self, name) for name in names}
-        return {**super().get_config(), **saved, **options, "contrast": self.contrast_options}
+        contrast = tf.keras.saving.serialize_keras_object(self.contrast_options)
+        return {**super().get_config(), **saved, **options, "contrast": contrast}

@@ -92,9 +92,9 @@ def next_stage(
     config = method.get_config()
     if total_steps is not None:
         config["total_steps"] = total_steps
-        for name in ("feature_weight", "ema_decay"):
-            if name in config:
-                config[name]["config"]["total_steps"] = total_steps
+        for settings in (config, config.get("contrast", {})):
+            for name in {"feature_weight", "ema_decay"} & settings.keys():
+                settings[name]["config"]["total_steps"] = total_steps
     for name in ("backbone", "target_backbone"):
         network = getattr(method, name, None)
         if network is not None:

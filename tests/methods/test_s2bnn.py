@@ -12,6 +12,7 @@ import tensorflow as tf
 from burn_tf._checks import UserError
 from burn_tf.layers import mlp_head
 from burn_tf.methods import S2BNN, next_stage
+from burn_tf.schedules import EMADecay
 from tests.methods.oracles import small_backbone, unit
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
@@ -93,6 +94,17 @@ def test_a_stage_keeps_mode_and_networks(build: Callable[..., S2BNN], mode: str)
                 strict=True,
             ):
                 np.testing.assert_array_equal(a, b)
+
+
+def test_a_schedule_of_the_contrast_is_kept(build: Callable[..., S2BNN]) -> None:
+    decay = EMADecay(10, base=0.5, end=0.9)
+    model = build(mode="both", contrast={"queue_size": 24, "ema_decay": decay})
+    saved = tf.keras.saving.serialize_keras_object(model)
+    for again, steps in (
+        (tf.keras.saving.deserialize_keras_object(saved), 10),
+        (next_stage(model, "activations", total_steps=4), 4),
+    ):
+        assert again.contrast.ema_decay.get_config() == {**decay.get_config(), "total_steps": steps}
 
 
 def test_refuses(student: tf.keras.Model, teacher: tf.keras.Model, views: Views) -> None:
