@@ -15,6 +15,7 @@ import tensorflow as tf
 from burn_tf import distribute
 from burn_tf._checks import UserError, check_integer
 from burn_tf.layers import BinaryConv2D
+from burn_tf.methods import unused_arguments
 from burn_tf.methods.loss_scale import LossScale
 from burn_tf.methods.micro_batches import (
     BatchShare,
@@ -60,7 +61,7 @@ class SSLMethod(tf.keras.Model):
 
     `compile` takes the optimizer alone, `fit` takes a dataset of tuples of K views, each
     [B, H, W, 3] float32 (`burn_tf.data.views_dataset`). `call(images)` gives the backbone's
-    features.
+    features. There is no validation loss: features are scored by `burn_tf.evaluation`.
 
     Under a `tf.distribute` strategy every replica computes its share of the loss of the global
     batch, and gradients are summed. Updates are counted in `update_step`, which all schedules
@@ -176,8 +177,9 @@ class SSLMethod(tf.keras.Model):
             **kwargs: as in Keras.
 
         Raises:
-            UserError: for an `accumulate` below 1, or a legacy optimizer.
+            UserError: for an `accumulate` below 1, a legacy optimizer, a loss or metrics.
         """
+        unused_arguments.refuse(unused_arguments.OF_COMPILE, kwargs)
         self.accumulate = check_integer("accumulate", accumulate, low=1)
         super().compile(optimizer=optimizer, **kwargs)
         if not isinstance(self.optimizer, tf.keras.optimizers.Optimizer):
@@ -207,7 +209,13 @@ class SSLMethod(tf.keras.Model):
         self.compile(**tf.keras.saving.deserialize_keras_object(config))
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As in Keras; `x` is a dataset of tuples of views, whose number is checked first."""
+        """As in Keras; `x` is a dataset of tuples of views, whose number is checked first.
+
+        Raises:
+            UserError: for views or a batch that the method cannot learn from, validation data, or
+                weights of images or classes.
+        """
+        unused_arguments.refuse_of_fit(x, args, kwargs)
         # Of a dataset that a strategy has shared out, one replica's part alone would be seen here.
         if isinstance(x, tf.data.Dataset):
             tensors = tf.nest.flatten(x.element_spec)
@@ -217,6 +225,14 @@ class SSLMethod(tf.keras.Model):
                 self.check_batch(size)
             check_accumulation(self, size, self.accumulate)
         return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: Keras would give a loss of 0. See `burn_tf.evaluation`."""
+        raise unused_arguments.no_evaluation("evaluate")
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused as `evaluate` is."""
+        raise unused_arguments.no_evaluation("test_on_batch")
 
     def total_loss(
         self, output: StepTerms, step: tf.Tensor
