@@ -9,7 +9,7 @@ import tensorflow as tf
 from burn_tf._checks import check_choice, check_rank
 from burn_tf.losses._vectors import check_matching, directions, wide_floats
 
-KINDS = ("cosine", "l1", "l2")
+KINDS = ("cosine", "l1", "l2", "normalized_l2")
 
 
 def feature_similarity(target: tf.Tensor, student: tf.Tensor, kind: str = "cosine") -> tf.Tensor:
@@ -17,16 +17,18 @@ def feature_similarity(target: tf.Tensor, student: tf.Tensor, kind: str = "cosin
 
     With `v1 = target`, `v2 = student`, `hat(v) = v / ||v||_2`:
 
-        cosine:  1 - <hat v1, hat v2>
-        l1:      mean_d |v1_d - v2_d|
-        l2:      mean_d (v1_d - v2_d)^2
+        cosine:         1 - <hat v1, hat v2>
+        l1:             mean_d |v1_d - v2_d|
+        l2:             mean_d (v1_d - v2_d)^2
+        normalized_l2:  || hat v1 - hat v2 ||^2 = 2 (1 - <hat v1, hat v2>)
 
     The target gets no gradient. A zero vector has no direction: its cosine and gradient are 0.
 
     Args:
         target: `[B, D]`, any float dtype; narrower ones are computed in float32.
         student: `[B, D]`.
-        kind: `"cosine"` (default, the paper's eq. 2), `"l1"` or `"l2"` (its Table 6).
+        kind: `"cosine"` (default, the paper's eq. 2), `"l1"` or `"l2"` (its Table 6), or
+            `"normalized_l2"` (the authors' code: twice the cosine's value and gradient).
 
     Returns:
         `[B]`, float32 (float64 for float64 features).
@@ -51,8 +53,9 @@ def feature_similarity(target: tf.Tensor, student: tf.Tensor, kind: str = "cosin
     check_rank("student", student, 2)
     check_matching("target", target, "student", student)
     target = tf.stop_gradient(target)
-    if kind == "cosine":
-        return 1.0 - tf.reduce_sum(directions(target) * directions(student), axis=-1)
+    if kind in ("cosine", "normalized_l2"):
+        distance = 1.0 - tf.reduce_sum(directions(target) * directions(student), axis=-1)
+        return distance if kind == "cosine" else 2.0 * distance
     difference = student - target
     penalty = tf.abs(difference) if kind == "l1" else tf.square(difference)
     return tf.reduce_mean(penalty, axis=-1)
@@ -65,7 +68,8 @@ class FeatureSimilarityLoss(tf.keras.losses.Loss):
         mean_b (1 - <hat v1, hat v2>)   for kind="cosine"
 
     Args:
-        kind: `"cosine"` (default, the paper's eq. 2), `"l1"` or `"l2"` (its Table 6).
+        kind: `"cosine"` (default, the paper's eq. 2), `"l1"` or `"l2"` (its Table 6), or
+            `"normalized_l2"` (the authors' code).
         reduction: a `tf.keras.losses.Reduction`; Keras' default averages over the batch.
         name: of the loss.
 

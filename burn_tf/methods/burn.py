@@ -11,6 +11,7 @@ from burn_tf import distribute
 from burn_tf._checks import UserError, check_choice, check_range
 from burn_tf.layers import burn_classifier
 from burn_tf.losses import feature_similarity, kl_divergence
+from burn_tf.losses.feature_similarity import KINDS
 from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
 from burn_tf.methods.regularizers import EmbeddingRegularizer
 from burn_tf.methods.teacher import FrozenTeacher
@@ -39,7 +40,8 @@ class BURN(SSLMethod):
         num_outputs: C of classifiers built here; 2000 (the authors' code's).
         hidden_dim: hidden size of classifiers built here; 2000 (the authors' code's).
         temperature: T > 0; 0.2 (the authors' code's).
-        feature_loss: "cosine" (the paper's), "l1" or "l2" (Table 6).
+        feature_loss: "cosine" (the paper's), "l1" or "l2" (Table 6), or "normalized_l2" (the
+            authors' code: the squared distance of unit vectors, twice the cosine's).
         feature_weight: schedule lambda(t); None is the paper's cosine from 0.9 to 0.7 over
             `total_steps`. Use `FeatureWeight(0.0, 0.0, ...)` for row 1 of Table 5.
         total_steps: updates of this stage, for the default schedule; >= 1.
@@ -109,7 +111,7 @@ class BURN(SSLMethod):
         self.given_features = given_features
         self.frozen_teacher = FrozenTeacher(teacher, given_features)
         self.temperature = check_range("temperature", temperature, low=0.0, low_open=True)
-        self.feature_loss = check_choice("feature_loss", feature_loss, ("cosine", "l1", "l2"))
+        self.feature_loss = check_choice("feature_loss", feature_loss, KINDS)
         self.kl_direction = check_choice(
             "kl_direction", kl_direction, ("target_student", "student_target")
         )

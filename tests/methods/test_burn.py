@@ -12,6 +12,8 @@ import tensorflow as tf
 from burn_tf._checks import UserError
 from burn_tf.layers import BinaryConv2D
 from burn_tf.methods import BURN, EmbeddingRegularizer, next_stage
+from burn_tf.recipes import get_recipe
+from burn_tf.recipes.options import BURNOptions
 from burn_tf.schedules import FeatureWeight
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
@@ -63,7 +65,10 @@ def test_terms_equal_the_formulas(
 def test_crossed_logits_as_in_the_authors_code(
     student: tf.keras.Model, teacher: tf.keras.Model, views: Views
 ) -> None:
-    model = BURN(student, teacher, **SIZES, feature_projection="logits", view_pairing="crossed")
+    options = get_recipe("burn_authors").method
+    assert isinstance(options, BURNOptions)
+    names = ("feature_loss", "feature_projection", "view_pairing")
+    model = BURN(student, teacher, **SIZES, **{name: getattr(options, name) for name in names})
     assert model.projection is None
     first, second = views(2)
     both = (first, second)
@@ -71,7 +76,8 @@ def test_crossed_logits_as_in_the_authors_code(
     targets = [model.teacher_classifier(model.teacher(v), training=True) for v in both]
     terms = model.compute_terms((first, second), tf.constant(0, tf.int64)).terms
     kl = sum(numpy_kl(targets[i].numpy(), logits[1 - i].numpy(), 0.2) for i in range(2))
-    feature = sum(numpy_cosine(targets[i].numpy(), logits[1 - i].numpy()) for i in range(2))
+    # Their squared distance of unit vectors is 2 - 2 cos.
+    feature = sum(2 * numpy_cosine(targets[i].numpy(), logits[1 - i].numpy()) for i in range(2))
     np.testing.assert_allclose(terms["kl"], kl, rtol=1e-4)
     np.testing.assert_allclose(terms["feature"], feature, rtol=1e-4)
 
