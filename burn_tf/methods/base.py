@@ -111,6 +111,8 @@ class SSLMethod(tf.keras.Model):
         self.accumulate = 1
         self.loss_scale: LossScale | None = None
         self.update_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="update_step")
+        # Networks come with their weights: without this Keras warns of saving a model without any.
+        self.built = True
 
     # What a method supplies ---------------------------------------------------------------------
 

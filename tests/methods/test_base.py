@@ -1,0 +1,33 @@
+"""What Keras asks of any model, asked of a method."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from burn_tf.methods import SimSiam
+from tests.methods.oracles import small_backbone
+
+
+@pytest.fixture
+def method() -> SimSiam:
+    return SimSiam(small_backbone(), hidden_dim=4, embedding_dim=4, predictor_dim=2)
+
+
+def test_saving_a_method_that_was_never_called_warns_of_nothing(
+    method: SimSiam, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        method.save(tmp_path / "method.keras")
+    again = tf.keras.models.load_model(tmp_path / "method.keras")
+    assert again.count_params() == method.count_params()
+
+
+def test_summary_of_a_method_that_was_never_called(method: SimSiam) -> None:
+    lines: list[str] = []
+    method.summary(print_fn=lines.append)
+    assert "projector" in "\n".join(lines)
