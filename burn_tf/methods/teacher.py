@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -131,7 +132,10 @@ def frozen_features(network: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]
 
 
 def _foldable(network: tf.keras.Model) -> dict[str, tf.keras.layers.Layer]:
-    """Batch norms by the name of the convolution that feeds them and nothing else."""
+    """Batch norms by the name of the convolution that feeds them and nothing else.
+
+    A norm that something else feeds too is left as it is, with all that feeds it.
+    """
     edges = _edges(network)
     consumers = collections.Counter(source for source, _ in edges)
     # An output of the network may be a layer that others consume too.
@@ -142,7 +146,8 @@ def _foldable(network: tf.keras.Model) -> dict[str, tf.keras.layers.Layer]:
         alone = consumers[source] == 1 and isinstance(norm, tf.keras.layers.BatchNormalization)
         if alone and _is_plain(conv) and norm.axis in ([-1], [3]):
             found[source] = norm
-    return found
+    left = {target for source, target in edges if source not in found}
+    return {source: norm for source, norm in found.items() if norm.name not in left}
 
 
 def _is_plain(layer: tf.keras.layers.Layer) -> bool:
@@ -158,9 +163,26 @@ def _is_plain(layer: tf.keras.layers.Layer) -> bool:
 
 def _edges(network: tf.keras.Model) -> list[tuple[str, str]]:
     """Names of the two layers at the ends of every connection of a functional model."""
-    edges = []
-    for layer in network.get_config()["layers"]:
-        for node in layer["inbound_nodes"]:
-            for source in node:
-                edges.append((source[0], layer["name"]))
-    return edges
+    layers = network.get_config()["layers"]
+    names = {layer["name"] for layer in layers}
+    return [
+        (source, layer["name"])
+        for layer in layers
+        for source in _sources(layer["inbound_nodes"], names)
+    ]
+
+
+def _sources(call: Any, names: Container[str]) -> Iterator[str]:
+    """Layers whose outputs are arguments of a call, as configs write them: [name, node, tensor, ..]
+
+    Layers have lists of them, operations such as `x + y` hide the second among their keywords.
+    """
+    if isinstance(call, Mapping):
+        call = list(call.values())
+    if not isinstance(call, (list, tuple)):
+        return
+    if len(call) >= 3 and isinstance(call[0], str) and call[0] in names:
+        yield call[0]
+        call = call[3:]
+    for part in call:
+        yield from _sources(part, names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -79,6 +81,37 @@ def test_what_cannot_be_folded_runs_as_it_is():
     unsettle(network, seed=4)
     expected = network(images(8), training=False)
     np.testing.assert_allclose(frozen_features(network)(images(8)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_norm_that_something_unfoldable_feeds_too_is_kept() -> None:
+    inputs = x = tf.keras.Input((8, 8, 3))
+    twice, norm = tf.keras.layers.Conv2D(3, 3, padding="same"), tf.keras.layers.BatchNormalization()
+    for layer in (twice, norm, twice, norm, tf.keras.layers.Conv2D(3, 1), norm):
+        x = layer(x)
+    network = tf.keras.Model(inputs, tf.keras.layers.GlobalAveragePooling2D()(x))
+    unsettle(network, seed=5)
+    expected = network(images(8), training=False)
+    np.testing.assert_allclose(frozen_features(network)(images(8)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_operations_between_layers() -> None:
+    """As in Keras' MobileNetV3; a convolution hidden among an operation's keywords is read too."""
+    inputs = tf.keras.Input((8, 8, 3))
+    first = tf.keras.layers.Conv2D(4, 3, padding="same", name="first")(inputs)
+    x = tf.nn.relu6(tf.keras.layers.BatchNormalization(name="folded_not")(first) + 3.0) / 6.0
+    x = tf.keras.layers.Conv2D(4, 1, name="second")(x + first)
+    x = tf.keras.layers.BatchNormalization(name="folded")(x)
+    network = tf.keras.Model(inputs, tf.reduce_mean(tf.concat([x, x], -1), axis=[1, 2]))
+    unsettle(network, seed=6)
+    expected = network(images(8), training=False)
+    function: Any = frozen_features(network)
+    np.testing.assert_allclose(function(images(8)), expected, rtol=1e-4, atol=1e-5)
+    norms = [
+        layer.name
+        for layer in function.func.layers
+        if isinstance(layer, tf.keras.layers.BatchNormalization)
+    ]
+    assert norms == ["folded_not"]
 
 
 def test_mixed_precision_stays_within_its_rounding():
