@@ -355,11 +355,13 @@ class SSLMethod(tf.keras.Model):
 
 def feature_dim(network: tf.keras.Model, role: str) -> int:
     """The length D of the vectors [B, D] that a network gives, or an error naming its role."""
-    shape = network.output_shape
+    # A model that is neither functional nor sequential has none.
+    shape = getattr(network, "output_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 2 or shape[-1] is None:
         raise UserError(
             f"`{role}` must give one vector per image, shape (None, D): build it with "
-            f"include_top=False and pooling='avg'. Received: output shape {shape}"
+            f"include_top=False and pooling='avg', and wrap a model of your own class into "
+            f"tf.keras.Model(inputs, outputs). Received: output shape {shape}"
         )
     return int(shape[-1])
 

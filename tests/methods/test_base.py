@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from burn_tf._checks import UserError
 from burn_tf.methods import SimSiam
 from tests.methods.oracles import small_backbone
 
@@ -31,3 +32,12 @@ def test_summary_of_a_method_that_was_never_called(method: SimSiam) -> None:
     lines: list[str] = []
     method.summary(print_fn=lines.append)
     assert "projector" in "\n".join(lines)
+
+
+def test_a_backbone_of_a_class_of_its_own_is_refused() -> None:
+    class Own(tf.keras.Model):
+        def call(self, images: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(images, axis=[1, 2])
+
+    with pytest.raises(UserError, match=r"^`backbone` must give one .* Received: .* None$"):
+        SimSiam(Own())
