@@ -42,7 +42,8 @@ class S2BNN(SSLMethod):
             and f_t does not run: see `burn_tf.training.TeacherCache`. Default False.
         target_backbone, target_projector: of `MoCoV2`, restored from a saved model.
         total_steps, regularizer, seed, name: as in `SSLMethod`; the regulariser acts on the
-            projector's outputs, with the teacher's as targets.
+            projector's outputs, with the teacher's as targets; with contrast on the queries, with
+            the keys as targets.
 
     Views: K >= 1 tensors [B, H, W, 3] float32, over which L_D is averaged; exactly 2 with contrast,
         L_D then on the first. With `given_features` K tensors [B, D_t] more.

@@ -30,7 +30,7 @@ class Supervised(SSLMethod):
         given_features: each batch brings t's logits [B, C] of every view behind the views, and t
             does not run: see `burn_tf.training.TeacherCache`. Default False.
         total_steps, regularizer, seed, name: as in `SSLMethod`; the regulariser acts on the
-            features, of each view against the mean of the others'.
+            features, of each view against the mean of all views'.
 
     Views: K >= 1 tensors [B, H, W, 3] float32 and, without a teacher, last the labels [B], int64:
     `burn_tf.data.views_dataset(..., labels=True)`. With `given_features` K tensors [B, C] more.
