@@ -13,6 +13,7 @@ from burn_tf.layers import burn_classifier
 from burn_tf.losses import feature_similarity, kl_divergence
 from burn_tf.losses.feature_similarity import KINDS
 from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
+from burn_tf.methods.given_schedule import schedule_or
 from burn_tf.methods.regularizers import EmbeddingRegularizer
 from burn_tf.methods.teacher import FrozenTeacher
 from burn_tf.schedules import FeatureWeight
@@ -43,7 +44,7 @@ class BURN(SSLMethod):
         feature_loss: "cosine" (the paper's), "l1" or "l2" (Table 6), or "normalized_l2" (the
             authors' code: the squared distance of unit vectors, twice the cosine's).
         feature_weight: schedule lambda(t); None is the paper's cosine from 0.9 to 0.7 over
-            `total_steps`. Use `FeatureWeight(0.0, 0.0, ...)` for row 1 of Table 5.
+            `total_steps`. `FeatureWeight(total_steps, 0.0, 0.0)` is row 1 of Table 5.
         total_steps: updates of this stage, for the default schedule; >= 1.
         kl_direction: "target_student" (eq. 1, default) or "student_target" (Alg. 1).
         feature_projection: "linear" (ours: a bias-free linear map of v2 to D_t, identity when D_s =
@@ -119,7 +120,8 @@ class BURN(SSLMethod):
             "feature_projection", feature_projection, PROJECTIONS
         )
         self.view_pairing = check_choice("view_pairing", view_pairing, PAIRINGS)
-        self.feature_weight = feature_weight or FeatureWeight(total_steps=total_steps)
+        weight = FeatureWeight(self.total_steps)
+        self.feature_weight = schedule_or(weight, "feature_weight", feature_weight)
         sizes = {"num_outputs": num_outputs, "hidden_dim": hidden_dim}
         self.classifier = classifier or burn_classifier(
             self.feature_dim, name="classifier", **sizes

@@ -82,10 +82,11 @@ class MoCoV2(MomentumMethod):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
+        constant = EMADecay(total_steps, base=0.999, end=0.999)
         super().__init__(
             backbone,
             projector or contrast_head(backbone, hidden_dim, embedding_dim),
-            ema_decay=ema_decay or EMADecay(total_steps=total_steps, base=0.999, end=0.999),
+            ema_decay=constant if ema_decay is None else ema_decay,
             bias_corrected=False,
             moving_statistics=moving_statistics,
             target_backbone=target_backbone,

@@ -10,6 +10,7 @@ import tensorflow as tf
 from burn_tf._checks import check_integer
 from burn_tf.methods.base import SSLMethod
 from burn_tf.methods.ema import BiasCorrectedEMA, MovingAverage
+from burn_tf.methods.given_schedule import schedule_or
 from burn_tf.methods.regularizers import EmbeddingRegularizer
 from burn_tf.schedules import EMADecay
 
@@ -61,7 +62,7 @@ class MomentumMethod(SSLMethod):
             backbone, total_steps=total_steps, regularizer=regularizer, seed=seed, name=name
         )
         self.projector = projector
-        self.ema_decay = ema_decay or EMADecay(total_steps=total_steps)
+        self.ema_decay = schedule_or(EMADecay(self.total_steps), "ema_decay", ema_decay)
         self.moving_statistics = moving_statistics
         self.global_views = global_views
         if global_views is not None:

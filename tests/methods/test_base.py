@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf.methods import SimSiam
+from burn_tf.methods import MoCoV2, MSBReg, SimSiam
 from tests.methods.oracles import small_backbone
 
 
@@ -41,3 +41,11 @@ def test_a_backbone_of_a_class_of_its_own_is_refused() -> None:
 
     with pytest.raises(UserError, match=r"^`backbone` must give one .* Received: .* None$"):
         SimSiam(Own())
+
+
+@pytest.mark.parametrize("decay", [0, 0.996])
+def test_a_number_in_place_of_a_schedule_is_refused(decay: float) -> None:
+    match = rf"^`ema_decay` must be a schedule, such as burn_tf.schedules.EMADecay.*: {decay}$"
+    for kind in (MSBReg, MoCoV2):
+        with pytest.raises(UserError, match=match):
+            kind(small_backbone(), hidden_dim=4, embedding_dim=4, ema_decay=decay)

@@ -169,6 +169,7 @@ def test_regularizer_adds_its_terms(
         ({"kl_direction": "both"}, "`kl_direction` must be one of"),
         ({"view_pairing": "cross"}, "Did you mean 'crossed'"),
         ({"total_steps": 0}, "`total_steps` must be a whole number"),
+        ({"feature_weight": 0.0}, r"`feature_weight` must be a schedule, .* Received: 0\.0"),
         ({"num_outputs": 0}, "`(num_outputs|output_dim)` must be a whole number"),
     ],
 )
