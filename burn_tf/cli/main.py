@@ -18,6 +18,7 @@ from types import ModuleType
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError, nearest
+from burn_tf.cli.flag_values import check_values
 from burn_tf.cli.quiet import quiet_stderr
 
 COMMANDS = {
@@ -124,7 +125,7 @@ def parse(module: ModuleType, command: str, words: Sequence[str]) -> absl_flags.
     of several values takes all that are left.
 
     Raises:
-        UserError: for an unknown flag, a word too many, or a value that a flag refuses.
+        UserError: for an unknown flag, a word too many, or a value that cannot be used.
     """
     flags = absl_flags.FlagValues()
     module.register(flags)
@@ -146,6 +147,7 @@ def parse(module: ModuleType, command: str, words: Sequence[str]) -> absl_flags.
             f"`burn-tf {command}` takes {words_taken}flags only, such as --name=value. "
             f"Received: {rest[0]!r}"
         )
+    check_values(flags)
     return flags
 
 

@@ -1,0 +1,44 @@
+"""Refuses what absl takes as a flag's value and no command can use."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from absl import flags as absl_flags
+
+from burn_tf._checks import UserError
+
+# TensorFlow's and the file formats' counts are int32 or int64; nothing here counts further.
+_GREATEST = 2**31 - 1
+
+
+def check_values(flags: absl_flags.FlagValues) -> None:
+    """Refuse empty words, numbers that are not finite and whole numbers beyond 32 bits.
+
+    An empty word, which a shell makes of a variable that is not set, would be the current folder.
+    It is right where the flag's default is empty too.
+
+    Args:
+        flags: parsed ones.
+
+    Raises:
+        UserError: naming the flag.
+    """
+    for name in flags:
+        flag = flags[name]
+        if flag.present and flag.default != "":
+            values = flag.value if isinstance(flag, absl_flags.MultiFlag) else [flag.value]
+            for value in values:
+                _check_value(name, value)
+
+
+def _check_value(name: str, value: Any) -> None:
+    if isinstance(value, str) and not value.strip():
+        raise UserError(
+            f"`{name}` must not be empty: leave it out or name one. Received: {value!r}"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"`{name}` must be a finite number. Received: {value}")
+    if type(value) is int and abs(value) > _GREATEST:
+        raise UserError(f"`{name}` must be a whole number up to {_GREATEST}. Received: {value}")
