@@ -1,11 +1,13 @@
 """Finds the subcommand, parses its flags, runs it, and turns a user's mistakes into one line.
 
-Exit codes: 0 done, 2 a mistake that the user can repair (one line on stderr), 130 interrupted.
+Exit codes: 0 done, 2 a mistake that the user can repair (one line on stderr), 130 interrupted, 143
+ended by SIGTERM.
 Anything else that goes wrong is a defect of the library and keeps its traceback.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import importlib.metadata
@@ -20,6 +22,7 @@ from absl import flags as absl_flags
 from burn_tf._checks import UserError, nearest
 from burn_tf.cli.flag_values import check_values
 from burn_tf.cli.quiet import quiet_stderr
+from burn_tf.cli.termination import Terminated, termination_raised
 
 COMMANDS = {
     "demo": "pretrain, probe, export and report on a small data set, from start to finish",
@@ -60,9 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _dispatch(words)
-        sys.stdout.flush()
-        return code
+        # pretrain sees to it by itself: what waits for other workers could not be left by raising.
+        with contextlib.nullcontext() if words[:1] == ["pretrain"] else termination_raised():
+            code = _dispatch(words)
+            sys.stdout.flush()
+            return code
+    except Terminated:
+        print("burn-tf: ended by SIGTERM", file=sys.stderr)
+        return 143
     except KeyboardInterrupt:
         print("burn-tf: interrupted", file=sys.stderr)
         return 130

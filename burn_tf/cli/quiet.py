@@ -8,12 +8,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from burn_tf._checks import UserError
+
 _STDERR = 2
 
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back everything written to stderr; show it after all where the body raises.
+    """Hold back everything written to stderr; show it after all where the body fails.
+
+    A `UserError` or an interrupt is no failure: its line says all.
 
     TensorFlow 2.21 reports oneDNN and missing GPUs before it reads TF_CPP_MIN_LOG_LEVEL, so that
     only the file descriptor itself can be silenced.
@@ -24,6 +28,9 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), _STDERR)
         try:
             yield
+        except (UserError, KeyboardInterrupt):
+            _restore(terminal)
+            raise
         except BaseException:
             _restore(terminal)
             held.seek(0)
