@@ -30,9 +30,18 @@ def read_whole(path: str | os.PathLike[str]) -> bytes:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary sibling of `path` that takes its place on success and vanishes on failure.
 
-    The sibling keeps the suffix of `path`, because Keras chooses the format by it.
+    The sibling keeps the suffix of `path`, because Keras chooses the format by it. A link stays,
+    and the file that it leads to is replaced.
+
+    Raises:
+        UserError: what is there is no file: the administrator could replace /dev/null too.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise UserError(
+            "a file cannot take the place of a folder, device or pipe: name another path. "
+            f"Received: {os.fspath(path)!r}"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
         prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
@@ -64,7 +73,7 @@ def remove_unfinished(path: str | os.PathLike[str]) -> None:
 
     Only where no other process can be writing it.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     stem, suffix = glob.escape(target.stem), glob.escape(target.suffix)
     # `tempfile` puts eight characters of its own in the middle.
     for left in target.parent.glob(f".{stem}.????????{suffix}"):

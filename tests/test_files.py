@@ -28,6 +28,31 @@ def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to a pipe"])
+def test_only_a_file_is_replaced(kind: str, tmp_path: Path) -> None:
+    target, pipe = tmp_path / "target", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    target = {"folder": tmp_path, "pipe": pipe}.get(kind, target)
+    if kind == "link to a pipe":
+        target.symlink_to(pipe)
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(UserError, match="cannot take the place of a folder, device or pipe"):
+        atomic_write(target, "text")
+    assert sorted(os.listdir(tmp_path)) == before and pipe.is_fifo()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_leads_to_what_was_written(there: bool, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link, file = tmp_path / "a.txt", tmp_path / "disk" / "real.txt"
+    if there:
+        file.write_text("old")
+    link.symlink_to(file)
+    atomic_write(link, "new")
+    assert link.is_symlink() and file.read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["a.txt", "disk"]
+
+
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -199,8 +199,11 @@ def _record_of(target: Path) -> Path:
 
 
 def _write_record(target: Path) -> None:
+    record = _record_of(target)
     try:
-        atomic_write(_record_of(target), sha256_of(target) + "\n")
+        if record.is_symlink():
+            record.unlink()  # Nothing is written through a link in the cache.
+        atomic_write(record, sha256_of(target) + "\n")
     except OSError:
         target.unlink(missing_ok=True)
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags as absl_flags
 
 from burn_tf.cli.data import DATA_HELP
+from burn_tf.cli.targets import check_folder_target
 
 
 def register(flags: absl_flags.FlagValues) -> None:
@@ -34,6 +35,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     """Run the demo and print its table."""
     from burn_tf.demo import Demo
 
+    check_folder_target("workdir", flags.workdir)
     demo = Demo(
         flags.data, flags.workdir, recipe=flags.recipe, settings=flags.set, strict=flags.strict
     )

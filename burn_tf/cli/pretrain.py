@@ -9,6 +9,7 @@ from absl import flags as absl_flags
 from burn_tf._checks import UserError
 from burn_tf.cli import data_flags, teacher_flags, watch_flags
 from burn_tf.cli.data import DATA_HELP
+from burn_tf.cli.targets import check_folder_target
 
 if TYPE_CHECKING:
     from burn_tf.recipes import Recipe
@@ -102,6 +103,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     for name in ("data", "workdir"):
         if getattr(flags, name) is None:
             raise UserError(f"`burn-tf pretrain` needs --{name}. See `burn-tf pretrain --help`.")
+    check_folder_target("workdir", flags.workdir)
     try:
         return _train(flags, recipe, teacher_cache)
     except training.LostWorker as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from burn_tf._checks import UserError
-from burn_tf.cli.targets import check_file_target
+from burn_tf.cli.targets import check_file_target, check_folder_target
 
 
 def test_a_new_and_an_existing_file_are_accepted(tmp_path: Path) -> None:
@@ -36,3 +37,29 @@ def test_a_folder_that_may_not_be_written_to_is_refused(
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(UserError, match="you may write to"):
         check_file_target("json", str(tmp_path / "a.json"))
+
+
+def test_a_device_is_refused() -> None:
+    with pytest.raises(UserError, match="`json` must be a file, no device or pipe"):
+        check_file_target("json", os.devnull)
+
+
+def test_a_write_protected_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text("{}", encoding="utf-8")
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != kept)
+    with pytest.raises(UserError, match="`json` must be a file you may write to"):
+        check_file_target("json", str(kept))
+
+
+def test_a_folder_to_write_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    check_folder_target("workdir", str(tmp_path))
+    check_folder_target("workdir", str(tmp_path / "new" / "deep"))
+    for inside in ("file", "file/deeper"):
+        with pytest.raises(UserError, match="`workdir` must be a folder, or a new one"):
+            check_folder_target("workdir", str(tmp_path / inside))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(UserError, match="`workdir` must be a folder you may write to"):
+        check_folder_target("workdir", str(tmp_path / "new"))
