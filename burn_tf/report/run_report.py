@@ -48,7 +48,7 @@ def write_run_report(
 
     Raises:
         OSError: the file cannot be written.
-        UserError: a detection in a record that no picture can be made of.
+        UserError: a detection in a record that no picture can be made of, or a damaged table.
 
     Example:
         >>> import pathlib, tempfile
@@ -59,7 +59,7 @@ def write_run_report(
     """
     sections = [
         *result_sections(runs.records),
-        *(_comparison(one, describe or described_plainly) for one in runs.comparisons),
+        *(_compared(one, describe or described_plainly) for one in runs.comparisons),
         *extra,
         *detection_sections(runs.records),
         *_trainings(runs),
@@ -97,6 +97,16 @@ def described_plainly(table: dict[str, Any]) -> tuple[list[dict[str, Any]], list
         for row in table["rows"]
     ]
     return rows, list(table.get("notes", []))
+
+
+def _compared(comparison: Comparison, describe: Describe) -> Section:
+    try:
+        return _comparison(comparison, describe)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            "`run` must be a table as `burn-tf compare` writes it: run the same comparison again. "
+            f"Received: {comparison.label!r}, a damaged one ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _comparison(comparison: Comparison, describe: Describe) -> Section:
@@ -168,6 +178,8 @@ def detection_sections(records: Sequence[Record]) -> list[Section]:
     sections = []
     for record in records:
         entries = record.provenance.get(DETECTIONS) or []
+        if not isinstance(entries, list):
+            raise _no_detections(record, entries)
         drawn = [_drawn(record, entry) for entry in entries[:_SHOWN_DETECTIONS]]
         pictures = [one for one in drawn if isinstance(one, Picture)]
         notes = [one for one in drawn if isinstance(one, str)]
@@ -180,13 +192,11 @@ def detection_sections(records: Sequence[Record]) -> list[Section]:
 
 
 def _drawn(record: Record, entry: Any) -> Picture | str:
-    if not isinstance(entry, dict) or not {"image", "boxes"} <= set(entry):
-        raise UserError(
-            f"`{DETECTIONS}` of {str(record.file)!r} must be a list of records with image and "
-            f"boxes. Received: {entry!r}"
-        )
-    boxes = [Box.from_record(box) for box in entry["boxes"]]
-    file = record.file.parent / Path(entry["image"])
+    try:
+        boxes = [Box.from_record(box) for box in entry["boxes"]]
+        file = record.file.parent / Path(entry["image"])
+    except (KeyError, TypeError) as error:
+        raise _no_detections(record, entry) from error
     try:
         with Image.open(file) as image:
             pixels = np.asarray(image.convert("RGB"))
@@ -195,3 +205,10 @@ def _drawn(record: Record, entry: Any) -> Picture | str:
     found = sum(not box.truth for box in boxes)
     counted = f"{found} detection{'' if found == 1 else 's'}"
     return Picture(f"{entry.get('caption') or file.name}: {counted}", draw_boxes(pixels, boxes))
+
+
+def _no_detections(record: Record, received: Any) -> UserError:
+    return UserError(
+        f"`{DETECTIONS}` of {str(record.file)!r} must be a list of records with image and boxes. "
+        f"Received: {received!r}"
+    )

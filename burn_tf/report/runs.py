@@ -122,6 +122,8 @@ def read_runs(paths: Sequence[str | os.PathLike[str]]) -> Runs:
             comparisons.append(_comparison(file, label, content))
         else:
             entries = content if isinstance(content, list) else [content]
+            if not entries:
+                raise _refusal(file, "which holds no result")
             records += [_record(file, entry) for entry in entries]
     return Runs(_named(records), comparisons, trainings)
 
@@ -151,16 +153,19 @@ def _parsed(file: Path) -> Any:
         raise _refusal(file, "which does not exist")
     try:
         return json.loads(read_whole(file))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refusal(file, f"which is not JSON ({error})") from error
 
 
 def _comparison(file: Path, label: str, table: dict[str, Any]) -> Comparison:
-    folders = {
-        f"{row['title']}, seed {seed}": file.parent / f"{row['row']}-{seed}" / _METRICS_FILE
-        for row in table["rows"]
-        for seed in table.get("seeds", [])
-    }
+    try:
+        folders = {
+            f"{row['title']}, seed {seed}": file.parent / f"{row['row']}-{seed}" / _METRICS_FILE
+            for row in table["rows"]
+            for seed in table.get("seeds", [])
+        }
+    except (KeyError, TypeError) as error:
+        raise _refusal(file, "a damaged table") from error
     found = {name: read_metrics(path) for name, path in folders.items() if path.is_file()}
     return Comparison(label, table, found)
 
@@ -173,9 +178,16 @@ def _record(file: Path, entry: Any) -> Record:
     if not isinstance(metrics, dict) or not isinstance(provenance, dict):
         raise _refusal(file, "whose metrics or provenance are no JSON object")
     for name, value in metrics.items():
-        if not is_number(value) or not math.isfinite(value):
+        if not is_number(value) or not _is_finite(value):
             raise _refusal(file, f"whose metric {name!r} is {value!r}")
     return Record(file, str(protocol), metrics, provenance)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # A whole number beyond any float.
+        return False
 
 
 def _named(records: Sequence[Record]) -> list[Record]:

@@ -68,8 +68,10 @@ def read_plan(folder: Path) -> Plan:
         most = recipe["max_steps"]
         steps = whole if most is None else min(whole, int(most))
         return Plan(str(recipe["name"]), len(recipe["stages"]), steps, batch)
-    except (KeyError, TypeError, ZeroDivisionError) as error:
-        raise ValueError(f"{RUN_FILE} lacks {error}") from error
+    except KeyError as error:
+        raise ValueError(f"it lacks {error}") from error
+    except (TypeError, ZeroDivisionError, OverflowError) as error:
+        raise ValueError("it holds something else than a run's settings") from error
 
 
 def last_lines(folder: Path) -> list[dict[str, Any]]:

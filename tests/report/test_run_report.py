@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,28 @@ def test_a_page_shows_a_dozen_pictures_and_says_of_how_many(tmp_path: Path) -> N
     assert len(section.pictures) == 12 and section.notes == ["12 of 30 pictures."]
 
 
-@pytest.mark.parametrize("entry", ["a.png", {"image": "a.png"}, {"boxes": []}])
+@pytest.mark.parametrize(
+    "damage", [{"rows": [{}]}, {"probes": 3}, {"probes": ["other"]}, {"rows": [{"probes": 1}]}]
+)
+def test_a_damaged_comparison_is_refused(tmp_path: Path, damage: dict[str, Any]) -> None:
+    runs = read_runs([write(tmp_path / "table.json", comparison_table())])
+    broken = dataclasses.replace(runs.comparisons[0], table={**runs.comparisons[0].table, **damage})
+    with pytest.raises(UserError, match=r"a table as .* writes it: .*'table.json', a damaged one"):
+        write_run_report(tmp_path / "page.html", Runs(comparisons=[broken]))
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "a.png",
+        {"image": "a.png"},
+        {"boxes": []},
+        {"image": "a.png", "boxes": 3},
+        {"image": 3, "boxes": []},
+        {"image": "a.png", "boxes": [3]},
+    ],
+)
 def test_detections_of_another_form_are_refused(tmp_path: Path, entry: Any) -> None:
     with pytest.raises(UserError, match=r"`detections` of .*r\.json' must be a list of records"):
         write_run_report(tmp_path / "page.html", Runs([detected(tmp_path, entry)]))

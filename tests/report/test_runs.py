@@ -68,6 +68,11 @@ def test_a_comparison_brings_the_curves_beside_it(tmp_path: Path, named: str) ->
         (json.dumps({"protocol": "p", "metrics": 3, "provenance": {}}), "are no JSON object"),
         (json.dumps(record("knn:5", top1=float("nan"))), "whose metric 'top1' is nan"),
         (json.dumps(record("knn:5", top1="high")), "whose metric 'top1' is 'high'"),
+        (json.dumps(record("knn:5", top1=10**400)), "whose metric 'top1' is 1000"),
+        ("[]", "which holds no result"),
+        ("[" * 100_000, "which is not JSON"),
+        (json.dumps({"title": "", "rows": [3], "probes": [], "seeds": [1]}), "a damaged table"),
+        (json.dumps({"title": "", "rows": 3, "probes": []}), "a damaged table"),
     ],
 )
 def test_files_of_something_else(tmp_path: Path, content: str | None, expected: str) -> None:
