@@ -10,6 +10,7 @@ from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
 from burn_tf.cli import models
+from burn_tf.cli.flag_values import check_unused
 from burn_tf.cli.pictures import load_pixels
 from burn_tf.cli.quiet import quiet_stderr
 from burn_tf.cli.targets import check_file_target
@@ -59,6 +60,10 @@ def run(flags: absl_flags.FlagValues) -> int:
             f"`burn-tf benchmark` needs one of --file and --all. Received: {both}. "
             "See `burn-tf benchmark --help`."
         )
+    if flags.file is not None:
+        check_unused(flags, ("input_size", "data", "images"), "--all")
+    if flags.data is None:
+        check_unused(flags, ("images",), "--data")
     threads = [_thread_count(word) for word in flags.threads]
     if flags.json is not None:
         check_file_target("json", flags.json)
@@ -69,8 +74,13 @@ def run(flags: absl_flags.FlagValues) -> int:
 
 
 def _thread_count(word: str) -> int:
-    if not word.strip().isdecimal() or int(word) < 1:
-        raise UserError(f"`threads` must be whole numbers from 1, such as 1,2. Received: {word!r}")
+    from burn_tf.export.runtime import MOST_THREADS
+
+    if not word.strip().isdecimal() or not 1 <= int(word[:9]) <= MOST_THREADS:
+        raise UserError(
+            f"`threads` must be whole numbers from 1 to {MOST_THREADS}, such as 1,2. "
+            f"Received: {word!r}"
+        )
     return int(word)
 
 

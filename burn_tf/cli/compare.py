@@ -7,7 +7,7 @@ from absl import flags as absl_flags
 from burn_tf._checks import UserError
 from burn_tf.cli import teacher_flags
 from burn_tf.cli.data import DATA_HELP
-from burn_tf.cli.targets import check_file_target
+from burn_tf.cli.targets import check_file_target, check_folder_target
 
 
 def register(flags: absl_flags.FlagValues) -> None:
@@ -104,6 +104,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     for name in ("json", "html"):
         if getattr(flags, name) is not None:
             check_file_target(name, getattr(flags, name))
+    check_folder_target("workdir", flags.workdir)
     settings = Settings(
         data=flags.data,
         budget=flags.budget,
@@ -132,6 +133,10 @@ def _words(given: list[str]) -> tuple[str, ...]:
 
 
 def _seed(word: str) -> int:
-    if not word.isdecimal():
-        raise UserError(f"`seeds` must be whole numbers from 0, such as 1,2,3. Received: {word!r}")
+    # TensorFlow's seeds are int32.
+    if not word.isdecimal() or len(word) > 10 or int(word) >= 2**31:
+        raise UserError(
+            f"`seeds` must be whole numbers from 0 to {2**31 - 1}, such as 1,2,3. "
+            f"Received: {word!r}"
+        )
     return int(word)

@@ -20,9 +20,15 @@ import os
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError, check_choice
+from burn_tf.cli.flag_values import check_unused
 from burn_tf.cli.targets import check_file_target
 
 POSITIONAL = ("action", "source")
+_FLAGS = {
+    "check": ("few", "tiny", "json"),
+    "pack": ("output", "shards", "image_size", "strict"),
+    "serve": ("port", "dispatcher", "host"),
+}
 DATA_HELP = (
     "digits, a folder, packed:FOLDER, tfds:NAME, list:FILE, synthetic:N, voc:FOLDER, coco:FOLDER, "
     "cub:FOLDER, or the classes or images that a file names: classes:FILE:DATA, images:FILE:DATA"
@@ -104,6 +110,9 @@ def run(flags: absl_flags.FlagValues) -> int:
     if flags.action is None:
         raise UserError("`burn-tf data` needs an action and a source: burn-tf data check SOURCE")
     check_choice("action", flags.action, actions)
+    for action, names in _FLAGS.items():
+        if action != flags.action:
+            check_unused(flags, names, f"`burn-tf data {action}`")
     if flags.source is None and flags.action != "serve":
         raise UserError(
             f"`burn-tf data` needs an action and a source: burn-tf data {flags.action} SOURCE"

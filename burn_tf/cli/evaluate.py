@@ -18,12 +18,14 @@ from absl import flags as absl_flags
 from burn_tf._checks import UserError
 from burn_tf.cli import models
 from burn_tf.cli.data import DATA_HELP
+from burn_tf.cli.flag_values import check_unused
 from burn_tf.cli.targets import check_file_target
 
 if TYPE_CHECKING:
     from burn_tf.evaluation import Result
 
 _NO_CACHE = "none"
+_WITH_OUTPUT = ("detect:voc", "segment:coco")
 
 
 def register(flags: absl_flags.FlagValues) -> None:
@@ -87,6 +89,8 @@ def run(flags: absl_flags.FlagValues) -> int:
     from burn_tf.evaluation.results import OTHER_DATA
 
     evaluation.check_protocols(flags.protocol)
+    if not set(_WITH_OUTPUT) & set(flags.protocol):
+        check_unused(flags, ("output",), " and ".join(_WITH_OUTPUT))
     if flags.json is not None:
         check_file_target("json", flags.json)
     cache = _cache_folder(flags.cache)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
 from burn_tf.cli import models
+from burn_tf.cli.flag_values import check_unused
 from burn_tf.cli.pictures import load_pixels
 from burn_tf.cli.targets import check_file_target
 
@@ -82,6 +84,8 @@ def run(flags: absl_flags.FlagValues) -> int:
     """Convert, print the report, write the file, verify where it is asked for."""
     _check(flags)
     check_file_target("output", flags.output)
+    if os.path.realpath(flags.output) == os.path.realpath(flags.model):
+        raise UserError(f"`output` must be another file than `model`. Received: {flags.output!r}")
     from burn_tf.export.preparation import keras_model
 
     labels = None if flags.labels is None else _labels(flags.labels)
@@ -110,6 +114,8 @@ def _check(flags: absl_flags.FlagValues) -> None:
         raise UserError(
             f"`calibration` is for --target=litert-int8. Received: --target={flags.target}"
         )
+    if flags.calibration is None and flags.verify is None:
+        check_unused(flags, ("images",), "--calibration and --verify")
 
 
 def _exported(

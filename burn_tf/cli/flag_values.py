@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
 
-# TensorFlow's and the file formats' counts are int32 or int64; nothing here counts further.
+# Counts of TensorFlow and of files are int32 or int64; nothing here counts further than the first.
 _GREATEST = 2**31 - 1
 
 
@@ -31,6 +32,24 @@ def check_values(flags: absl_flags.FlagValues) -> None:
             values = flag.value if isinstance(flag, absl_flags.MultiFlag) else [flag.value]
             for value in values:
                 _check_value(name, value)
+
+
+def check_unused(flags: absl_flags.FlagValues, names: Iterable[str], purpose: str) -> None:
+    """Refuse flags that were given and would do nothing.
+
+    Args:
+        flags: parsed ones.
+        names: of those that do nothing here.
+        purpose: what they are for, such as "--all".
+
+    Raises:
+        UserError: naming the first of them.
+    """
+    for name in names:
+        if flags[name].present:
+            raise UserError(
+                f"`{name}` is for {purpose}: leave it out. Received: {flags[name].value!r}"
+            )
 
 
 def _check_value(name: str, value: Any) -> None:

@@ -38,7 +38,7 @@ class DataServers:
             own = self._dispatcher.target.rpartition(":")[2]
             self.address, joined, port = f"{self.host}:{own}", f"localhost:{own}", 0
         else:
-            check_address(dispatcher)
+            check_address(dispatcher, "dispatcher")
             _check_port(port)
             self.address = joined = dispatcher
         config = tf.data.experimental.service.WorkerConfig(

@@ -74,20 +74,24 @@ def served(one_step: OneStep, start: int, stop: int, source: Source) -> tf.data.
     return dataset.prefetch(1)
 
 
-def check_address(address: str) -> None:
+def check_address(address: str, name: str = "data_service") -> None:
     """Raise unless somebody answers at HOST:PORT.
+
+    Args:
+        address: HOST:PORT.
+        name: of the argument, for the message.
 
     Raises:
         UserError: nobody does within 10 s, or it is no address.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UserError(f"`data_service` must be HOST:PORT. Received: {address!r}")
+        raise UserError(f"`{name}` must be HOST:PORT. Received: {address!r}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
     except OSError as error:
         raise UserError(
-            "`data_service` must be the address of a running dispatcher: burn-tf data serve --port "
+            f"`{name}` must be the address of a running dispatcher: burn-tf data serve --port "
             f"{port} ({error.strerror or error}). Received: {address!r}"
         ) from error
 

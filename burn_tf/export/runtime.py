@@ -11,6 +11,8 @@ from burn_tf.export.flatbuffer import read_flatbuffer
 from burn_tf.export.interpreters import INTERPRETERS, PACKAGES, RUNTIMES, import_runtime
 from burn_tf.export.kernels import Kernels, kernels_of
 
+# With some ten thousand the runtimes end the process.
+MOST_THREADS = 1024
 _LCE_PREFIX = "Lce"
 
 
@@ -165,7 +167,7 @@ def load_runtime(flatbuffer: bytes, *, num_threads: int = 1, runtime: str | None
 
     Args:
         flatbuffer: Bytes of a .tflite file for one image at a time.
-        num_threads: Threads of the interpreter, at least 1; default 1 (the runtimes' own).
+        num_threads: Threads of the interpreter, 1 to 1,024; default 1 (the runtimes' own).
         runtime: "lce" or "litert" to insist on one; None (default) takes the one that fits.
 
     Returns:
@@ -187,7 +189,7 @@ def load_runtime(flatbuffer: bytes, *, num_threads: int = 1, runtime: str | None
     Source: Bannink et al., Larq Compute Engine (MLSys 2021, arXiv 2011.09398); LiteRT.
     Departs from source: none.
     """
-    check_integer("num_threads", num_threads, low=1)
+    check_integer("num_threads", num_threads, low=1, high=MOST_THREADS)
     name = _check_runtime(flatbuffer, runtime)
     import_runtime(name)
     try:

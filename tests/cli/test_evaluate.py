@@ -43,6 +43,7 @@ def test_the_row_and_the_file_hold_the_same_numbers(
         (["--model=missing.keras"], "missing.keras"),
         (["--model=raw_pixels", "--image_size=8", "--data=no/such/folder"], "no/such/folder"),
         (["--model=raw_pixels", "--image_size=8", "--json=no/such/file.json"], "`json` must lie"),
+        (["--model=raw_pixels", "--image_size=8", "--output=made"], "`output` is for detect:voc"),
         (["--model=raw_pixels", "--image_size=8", "--protocol=kn:5"], "Did you mean 'knn:5'?"),
     ],
 )

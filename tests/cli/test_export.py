@@ -37,6 +37,7 @@ def test_a_backbone_becomes_a_file_and_a_report(
         (["--input_size=16", "--verify=no_such_source"], "no_such_source"),
         (["--target=litert-int8"], "needs --calibration=SOURCE"),
         (["--calibration=digits"], "`calibration` is for --target=litert-int8"),
+        (["--images=3"], "`images` is for --calibration and --verify"),
         (["--labels=missing.txt"], "cannot read 'missing.txt'"),
     ],
 )
@@ -56,6 +57,17 @@ def test_a_model_that_is_not_ours(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.main(["export", f"--model={model}", f"--output={output}"]) == 2
     assert "binary layers" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_the_model_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "m.keras"
+    backbones.ReActNetTiny(input_shape=(16, 16, 3)).save(model)
+    before = model.read_bytes()
+    (tmp_path / "link.tflite").symlink_to(model)
+    for name in ("m.keras", "link.tflite"):
+        assert cli.main(["export", f"--model={model}", f"--output={tmp_path / name}"]) == 2
+        assert "`output` must be another file than `model`" in capsys.readouterr().err
+    assert model.read_bytes() == before
 
 
 @pytest.mark.parametrize("target", ["lce", "litert", "litert-int8"])

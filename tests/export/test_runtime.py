@@ -143,6 +143,8 @@ def test_images_must_fit_the_file(wrong):
 def test_arguments():
     with pytest.raises(UserError, match="`num_threads`"):
         load_runtime(stock_files.float_file(), num_threads=0)
+    with pytest.raises(UserError, match=r"`num_threads` .* value <= 1024"):
+        load_runtime(stock_files.float_file(), num_threads=99999)
     with pytest.raises(UserError, match="Did you mean 'litert'"):
         load_runtime(stock_files.float_file(), runtime="litret")
 
