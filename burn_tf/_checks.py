@@ -52,11 +52,11 @@ def check_range(
     wanted = _interval(low, high, low_open, high_open)
     try:
         number = math.nan if isinstance(value, (bool, str)) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     too_low = low is not None and (number <= low if low_open else number < low)
     too_high = high is not None and (number >= high if high_open else number > high)
-    if math.isnan(number) or too_low or too_high:
+    if not math.isfinite(number) or too_low or too_high:
         raise UserError(f"`{name}` must be a number with {wanted}. Received: {value!r}")
     return number
 

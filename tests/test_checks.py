@@ -29,7 +29,7 @@ def test_choice_without_a_near_one() -> None:
         check_choice("kind", "zzz", ("l1", "l2"))
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, "0.5", True, None])
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, "0.5", True, None, 10**400, math.inf])
 def test_range_refuses(value: object) -> None:
     with pytest.raises(UserError, match="`rate` must be a number with 0 <= value <= 1"):
         check_range("rate", value, low=0, high=1)  # type: ignore[arg-type]

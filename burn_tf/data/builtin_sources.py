@@ -9,6 +9,7 @@ from burn_tf.data import folders
 from burn_tf.data.sources import Source
 
 _SIDE = 32
+_MOST = 1_000_000
 _SHAPES = ("circle", "square", "stripes", "cross")
 
 
@@ -31,13 +32,13 @@ def synthetic(number: str, split: str) -> Source:
         split: "train", "test" or "all".
 
     Raises:
-        UserError: not a number, or fewer than 2.
+        UserError: not a number, fewer than 2, or more than a million, which would fill the memory.
     """
     if not number.isdecimal():
         raise UserError(
             f"`data` must be synthetic:N with N a number of images. Received: 'synthetic:{number}'"
         )
-    count = check_integer("N in synthetic:N", int(number), low=2)
+    count = check_integer("N in synthetic:N", int(number[:9]), low=2, high=_MOST)
     generator = np.random.default_rng(20211021)
     labels = np.arange(count) % len(_SHAPES)
     pictures = np.stack([_shape(int(label), generator) for label in labels])

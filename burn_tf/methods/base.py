@@ -107,7 +107,7 @@ class SSLMethod(tf.keras.Model):
         self.feature_dim = feature_dim(backbone, "backbone")
         self.total_steps = check_integer("total_steps", total_steps, low=1)
         self.regularizer = regularizer or EmbeddingRegularizer()
-        self.seed = check_integer("seed", seed, low=0)
+        self.seed = check_integer("seed", seed, low=0, high=2**31 - 1)
         self.accumulate = 1
         self.loss_scale: LossScale | None = None
         self.update_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="update_step")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Sequence
@@ -201,6 +202,10 @@ def _suggest(key: str, known: Sequence[str]) -> str:
     return f" Did you mean {guess!r}?" if guess else f" Known keys: {', '.join(known)}"
 
 
+_WANTED = {int: "a whole number of at most 32 bits", float: "a finite number"}
+_GREATEST = {int: 2**31 - 1, float: sys.float_info.max}
+
+
 def _parse(kind: Any, text: str, key: str) -> Any:
     members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(None) in members and text.lower() == "none":
@@ -212,6 +217,10 @@ def _parse(kind: Any, text: str, key: str) -> Any:
         words = {"true": True, "1": True, "false": False, "0": False}
         return words[check_choice(key, text.lower(), words)]
     try:
-        return target(text)
+        value = target(text)
     except ValueError as error:
-        raise UserError(f"`{key}` must be a {target.__name__}. Received: {text!r}") from error
+        wanted = _WANTED.get(target, target.__name__)
+        raise UserError(f"`{key}` must be {wanted}. Received: {text!r}") from error
+    if target in _WANTED and not abs(value) <= _GREATEST[target]:
+        raise UserError(f"`{key}` must be {_WANTED[target]}. Received: {text!r}")
+    return value

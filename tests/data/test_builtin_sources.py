@@ -34,7 +34,7 @@ def test_synthetic_is_always_the_same():
     assert first.fingerprint != load_source("synthetic:24", "all").fingerprint
 
 
-@pytest.mark.parametrize("number", ["", "many", "1", "0", "-3"])
+@pytest.mark.parametrize("number", ["", "many", "1", "0", "-3", "1000001", 30 * "9", 5000 * "9"])
 def test_synthetic_needs_a_number(number):
     with pytest.raises(UserError, match="synthetic:N"):
         load_source(f"synthetic:{number}")
