@@ -47,6 +47,7 @@ _CURES = {
     errno.EROFS: "choose a folder on a disk that can be written to",
     errno.ENOENT: "check the path",
 }
+_OUT_OF_MEMORY = "not enough memory: take smaller images, smaller batches or fewer of them"
 # Commands that run where the library itself cannot be imported, or need none of it.
 _WITHOUT_LIBRARY = frozenset({"doctor", "status", "zoo"})
 _HELP = frozenset({"help", "-h", "--help", "-help", "--helpfull", "--helpshort"})
@@ -92,6 +93,8 @@ def user_line(error: Exception) -> str | None:
         return _one_line(str(error))
     if isinstance(error, OSError):
         return _one_line(_describe_os_error(error))
+    if isinstance(error, MemoryError):
+        return f"{_OUT_OF_MEMORY}. Received: {_one_line(str(error)) or 'MemoryError'}"
     if isinstance(error, ImportError):
         return _describe_import_error(error)
     return _describe_tensorflow_error(error)
@@ -288,6 +291,9 @@ def _describe_tensorflow_error(error: Exception) -> str | None:
     if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
         return None
     message = str(error.message)
+    if isinstance(error, tensorflow.errors.ResourceExhaustedError) and "OOM" in message:
+        said = message[message.index("OOM") :].splitlines()[0]
+        return f"{_OUT_OF_MEMORY}. Received: {_one_line(said)}"
     # What a tf.data pipeline raises in Python arrives as text with a traceback inside.
     _, ours, text = message.partition("UserError: ")
     if ours:

@@ -87,11 +87,13 @@ def input_side(model: Any) -> int | None:
     """The side in pixels that a model is fixed to, or None where it takes any size.
 
     Raises:
-        UserError: it is fixed to images that are not square.
+        UserError: it takes no images, or is fixed to images that are not square.
     """
     shape = getattr(model, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4:
+    if shape is None:
         return None
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise UserError(f"`model` must take one batch of images [B, H, W, C]. Received: {shape}")
     if shape[1] != shape[2]:
         raise UserError(f"`model` must take square images. Received: height and width {shape[1:3]}")
     return shape[1]

@@ -253,3 +253,17 @@ def test_keras_3_in_the_process_is_one_line_with_the_cure() -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("burn-tf: error: ") and "TF_USE_LEGACY_KERAS=1" in last
     assert "Traceback" not in done.stderr
+
+
+def test_memory_that_is_not_there_is_one_line(
+    command: types.ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensor = tf.errors.ResourceExhaustedError(
+        None, None, "{{node x}} OOM when allocating tensor with shape[9,9]\nHint: more"
+    )
+    for error, said in ((MemoryError("Unable to allocate 9 TiB"), "9 TiB"), (tensor, "shape[9,9]")):
+        command.run = fail_with(error)  # type: ignore[attr-defined]
+        assert cli.main(["echo", "--word=a"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("burn-tf: error: not enough memory: take smaller")
+        assert line.endswith(said)

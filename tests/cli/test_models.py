@@ -75,6 +75,9 @@ def test_input_side() -> None:
     assert models.input_side(backbones.ReActNetTiny(input_shape=(24, 24, 3))) == 24
     with pytest.raises(UserError, match="square images"):
         models.input_side(tf.keras.Sequential([tf.keras.Input([4, 6, 3]), tf.keras.layers.ReLU()]))
+    for inputs in ([tf.keras.Input([7])], [tf.keras.Input([4, 4, 3]), tf.keras.Input([4, 4, 3])]):
+        with pytest.raises(UserError, match=r"must take one batch of images \[B, H, W, C\]"):
+            models.input_side(tf.keras.Model(inputs, inputs[0]))
 
 
 @pytest.mark.parametrize(
