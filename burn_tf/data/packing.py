@@ -18,6 +18,7 @@ import tensorflow as tf
 from PIL import Image
 
 from burn_tf._checks import UserError, check_integer
+from burn_tf._file_lock import hold_lock
 from burn_tf._files import atomic_path
 from burn_tf.data import images
 from burn_tf.data.packed_index import PackedIndex, Shard, index_path, write_index
@@ -29,6 +30,7 @@ SPLITS = ("train", "test")
 # ImageNet's shards are then 115 MB large.
 _IMAGES_PER_SHARD = 1024
 _CHUNK = 256
+_LOCK = ".lock"
 _JPEG_QUALITY = 95
 
 
@@ -68,7 +70,8 @@ def pack_source(
     file), `label` (where there are labels) and `file_name`. JPEG and PNG files that TensorFlow
     reads as Pillow does stay byte for byte as they are; all others (CMYK, turned by EXIF,
     palettes, other formats) become PNG with the same pixels, so that reading needs no Python.
-    One image after the other is in memory, so that a TFDS set of any size can be packed.
+    One image after the other is in memory, so that a TFDS set of any size can be packed. Both
+    splits are written or, where it fails or is interrupted, nothing.
 
     Args:
         spec: as for `load_source`.
@@ -82,8 +85,9 @@ def pack_source(
         A record per split.
 
     Raises:
-        UserError: a folder that holds packed images already, what `load_source` refuses, more
-            shards than images, an `image_size` for data with boxes.
+        UserError: a folder that holds packed images already or that another process packs into,
+            what `load_source` refuses, more shards than images, an `image_size` for data with
+            boxes.
 
     Example:
         >>> import tempfile
@@ -99,11 +103,46 @@ def pack_source(
     found = {split: contents(spec, split, strict) for split in SPLITS}
     if sum(part.total for part in found.values()) < 2:
         raise UserError(f"`source` must hold at least 2 images. Received: {spec!r}")
-    return [
-        _pack(spec, folder, split, part, shards, image_size, strict)
+    plans = [
+        _Plan(split, part, _paths(folder, split, part, shards, image_size))
         for split, part in found.items()
         if part.total
     ]
+    with _whole_folder(Path(folder), plans):
+        return _pack(spec, folder, plans, image_size, strict)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """A split, what it holds and the files it goes to."""
+
+    split: str
+    part: Contents
+    paths: tuple[Path, ...]
+
+
+@contextlib.contextmanager
+def _whole_folder(folder: Path, plans: Sequence[_Plan]) -> Iterator[None]:
+    """The folder for one process; nothing of ours stays in it where the body fails.
+
+    Raises:
+        UserError: another process writes there, or has just done so.
+    """
+    made = not folder.exists()
+    try:
+        with hold_lock(folder / _LOCK, timeout_seconds=0.0):
+            _check_folder(folder)
+            try:
+                yield
+            except BaseException:
+                for plan in plans:
+                    for path in (*plan.paths, index_path(folder, plan.split)):
+                        path.unlink(missing_ok=True)
+                raise
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # Not empty: it was a success.
+                folder.rmdir()
 
 
 def _check_folder(folder: str | os.PathLike[str]) -> None:
@@ -217,55 +256,67 @@ class _Rows:
         return np.array(known, np.int64) if len(known) == len(self.labels) else None
 
 
-def _pack(
-    spec: str,
+def _paths(
     folder: str | os.PathLike[str],
     split: str,
     part: Contents,
     shards: int | None,
     image_size: int | None,
-    strict: bool,
-) -> Packed:
+) -> tuple[Path, ...]:
     if image_size is not None and part.objects:
         raise UserError(
             f"`image_size` must be left out for data with boxes. Received: {image_size}"
         )
     number = -(-part.total // _IMAGES_PER_SHARD) if shards is None else shards
     check_integer("shards", number, low=1, high=part.total)
-    names = [f"{split}-{i:05}-of-{number:05}.tfrecord" for i in range(number)]
-    paths = [Path(folder) / name for name in names]
-    rows = _write(spec, paths, part, image_size, strict)
-    write_index(folder, _index(spec, split, part, rows, paths))
-    size = sum(path.stat().st_size for path in paths)
-    return Packed(split, len(rows.kept), number, size, rows.changed, tuple(rows.left_out))
+    names = (f"{split}-{i:05}-of-{number:05}.tfrecord" for i in range(number))
+    return tuple(Path(folder) / name for name in names)
+
+
+def _pack(
+    spec: str,
+    folder: str | os.PathLike[str],
+    plans: Sequence[_Plan],
+    image_size: int | None,
+    strict: bool,
+) -> list[Packed]:
+    """Write the records of all splits, then their indices: one alone would pass for the whole."""
+    with contextlib.ExitStack() as stack:
+        written = [_write(spec, plan, image_size, strict, stack) for plan in plans]
+    packed = []
+    for plan, rows in zip(plans, written, strict=True):
+        write_index(folder, _index(spec, plan, rows))
+        size = sum(path.stat().st_size for path in plan.paths)
+        counts = (len(rows.kept), len(plan.paths), size, rows.changed)
+        packed.append(Packed(plan.split, *counts, tuple(rows.left_out)))
+    return packed
 
 
 def _write(
-    spec: str, paths: Sequence[Path], part: Contents, image_size: int | None, strict: bool
+    spec: str, plan: _Plan, image_size: int | None, strict: bool, stack: contextlib.ExitStack
 ) -> _Rows:
-    """All records; the files take their places together, or not at all.
+    """All records of a split; the files take their places when `stack` ends, or not at all.
 
     Raises:
         UserError: no image can be read, or one cannot and `strict` is set.
     """
-    rows = _Rows()
+    rows, part = _Rows(), plan.part
     rows.left_out += part.skipped
-    with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(atomic_path(path)) for path in paths]
-        done = 0
-        prepared = enumerate(_prepared(part.items, image_size))
-        for shard, file in enumerate(files):
-            # Neighbours share a file: shard s has the images from s N / S to (s + 1) N / S.
-            end = (shard + 1) * part.total // len(files)
-            with tf.io.TFRecordWriter(str(file)) as writer:
-                _write_shard(writer, shard, itertools.islice(prepared, end - done), rows)
-            done = end
-        report_skipped(spec, part.total, rows.left_out, strict)
-        if not rows.kept:
-            raise UserError(
-                "`source` must hold an image that can be read. Received: "
-                f"{part.total} damaged ones, first: {rows.left_out[0][0]}"
-            )
+    files = [stack.enter_context(atomic_path(path)) for path in plan.paths]
+    done = 0
+    prepared = enumerate(_prepared(part.items, image_size))
+    for shard, file in enumerate(files):
+        # Neighbours share a file: shard s has the images from s N / S to (s + 1) N / S.
+        end = (shard + 1) * part.total // len(files)
+        with tf.io.TFRecordWriter(str(file)) as writer:
+            _write_shard(writer, shard, itertools.islice(prepared, end - done), rows)
+        done = end
+    report_skipped(spec, part.total, rows.left_out, strict)
+    if not rows.kept:
+        raise UserError(
+            "`source` must hold an image that can be read. Received: "
+            f"{part.total} damaged ones, first: {rows.left_out[0][0]}"
+        )
     return rows
 
 
@@ -286,15 +337,14 @@ def _write_shard(
         offset += len(record) + FRAME_BYTES
 
 
-def _index(
-    spec: str, split: str, part: Contents, rows: _Rows, paths: Sequence[Path]
-) -> PackedIndex:
-    states = [(path.name, path.stat()) for path in paths]
+def _index(spec: str, plan: _Plan, rows: _Rows) -> PackedIndex:
+    part = plan.part
+    states = [(path.name, path.stat()) for path in plan.paths]
     return PackedIndex(
         data=spec,
-        split=split,
+        split=plan.split,
         shards=tuple(Shard(name, state.st_size, state.st_mtime_ns) for name, state in states),
-        records=rows.records(paths),
+        records=rows.records(plan.paths),
         class_names=part.class_names,
         labels=rows.label_array(),
         targets=None if part.targets is None else part.targets[rows.kept],

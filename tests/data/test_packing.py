@@ -9,7 +9,8 @@ import tensorflow as tf
 from PIL import Image
 
 from burn_tf._checks import UserError
-from burn_tf.data import load_source, pack_source
+from burn_tf._file_lock import hold_lock
+from burn_tf.data import load_source, pack_source, packing
 from tests.data.test_coco import annotation, write_part
 
 
@@ -110,7 +111,7 @@ def test_strict_and_a_write_that_fails_leave_nothing(folder, tmp_path, monkeypat
     home = tmp_path / "packed"
     with pytest.raises(UserError, match=r"1 of 12 images .* first: train/dog/B\.jpg"):
         pack_source(str(folder), home, strict=True)
-    assert list(home.iterdir()) == []
+    assert not home.exists()
     write, calls = tf.io.TFRecordWriter.write, []
 
     def full(self, record):
@@ -122,7 +123,7 @@ def test_strict_and_a_write_that_fails_leave_nothing(folder, tmp_path, monkeypat
     monkeypatch.setattr(tf.io.TFRecordWriter, "write", full)
     with pytest.raises(OSError, match="No space"):
         pack_source(str(folder), home)
-    assert list(home.iterdir()) == []
+    assert not home.exists()
     monkeypatch.undo()
     assert pack_source(str(folder), home)[0].images == 11
     before = hashlib.sha256((home / "train.index").read_bytes()).digest()
@@ -131,17 +132,61 @@ def test_strict_and_a_write_that_fails_leave_nothing(folder, tmp_path, monkeypat
     assert hashlib.sha256((home / "train.index").read_bytes()).digest() == before
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("where", ["test", "index"])
+def test_an_end_within_the_second_split_leaves_nothing(error, where, folder, tmp_path, monkeypatch):
+    home = tmp_path / "packed"
+    home.mkdir()
+    (home / "notes.txt").write_text("mine")
+
+    def end(*arguments):
+        raise error
+
+    if where == "index":
+        written = packing.write_index
+        monkeypatch.setattr(
+            packing,
+            "write_index",
+            lambda place, index: (end if index.split == "test" else written)(place, index),
+        )
+    else:
+        write, calls = tf.io.TFRecordWriter.write, []
+        monkeypatch.setattr(
+            tf.io.TFRecordWriter,
+            "write",
+            lambda self, record: (
+                calls.append(0),
+                (end if len(calls) > 12 else write)(self, record),
+            ),
+        )
+    with pytest.raises(type(error)):
+        pack_source(str(folder), home)
+    assert [path.name for path in home.iterdir()] == ["notes.txt"]
+    monkeypatch.undo()
+    assert [split.images for split in pack_source(str(folder), home)] == [11, 3]
+
+
+def test_one_process_at_a_time(folder, tmp_path):
+    home = tmp_path / "packed"
+    at_work = pytest.raises(UserError, match="another process is still at work")
+    with hold_lock(home / ".lock", 0.0), at_work:
+        pack_source(str(folder), home)
+    assert list(home.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ({"shards": 0}, "`shards`"),
         ({"shards": 13}, "`shards`"),
+        ({"shards": 4}, "`shards` .* value <= 3"),
         ({"image_size": 0}, "`image_size`"),
     ],
 )
 def test_refuses(folder, tmp_path, arguments, told):
     with pytest.raises(UserError, match=told):
         pack_source(str(folder), tmp_path / "packed", **arguments)
+    assert not (tmp_path / "packed").exists()
 
 
 def test_refuses_a_file_and_what_is_not_there(folder, tmp_path):
