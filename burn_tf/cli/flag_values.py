@@ -29,8 +29,8 @@ def check_values(flags: absl_flags.FlagValues) -> None:
     for name in flags:
         flag = flags[name]
         if flag.present and flag.default != "":
-            values = flag.value if isinstance(flag, absl_flags.MultiFlag) else [flag.value]
-            for value in values:
+            several = isinstance(flag, absl_flags.MultiFlag)
+            for value in (flag.value or []) if several else [flag.value]:
                 _check_value(name, value)
 
 

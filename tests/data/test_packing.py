@@ -144,21 +144,19 @@ def test_an_end_within_the_second_split_leaves_nothing(error, where, folder, tmp
 
     if where == "index":
         written = packing.write_index
-        monkeypatch.setattr(
-            packing,
-            "write_index",
-            lambda place, index: (end if index.split == "test" else written)(place, index),
-        )
+
+        def second(place, index):
+            (end if index.split == "test" else written)(place, index)
+
+        monkeypatch.setattr(packing, "write_index", second)
     else:
         write, calls = tf.io.TFRecordWriter.write, []
-        monkeypatch.setattr(
-            tf.io.TFRecordWriter,
-            "write",
-            lambda self, record: (
-                calls.append(0),
-                (end if len(calls) > 12 else write)(self, record),
-            ),
-        )
+
+        def late(self, record):
+            calls.append(record)
+            (end if len(calls) > 12 else write)(self, record)
+
+        monkeypatch.setattr(tf.io.TFRecordWriter, "write", late)
     with pytest.raises(type(error)):
         pack_source(str(folder), home)
     assert [path.name for path in home.iterdir()] == ["notes.txt"]
