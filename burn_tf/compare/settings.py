@@ -13,6 +13,8 @@ from burn_tf.training.building import BACKBONES
 from burn_tf.training.pretraining import check_model_file
 from burn_tf.training.teacher_cache import TeacherCache
 
+# A table compares top-1 accuracies, which these do not give.
+_WITHOUT_TOP1 = ("svm:voc07-fewshot", "embedding", "detect:voc", "segment:coco")
 STAGES = {"two": ("activations", "both"), "one": ("both",), "float": ("none",)}
 
 
@@ -30,7 +32,7 @@ class Settings:
         width: scales its channels; None: as in the base recipe.
         stages: "two", "one" or "float"; None: "two" for binary networks, else "float".
         teacher: file of a float backbone; None: one is trained per seed where it is needed.
-        probes: protocols of `burn_tf.evaluation`.
+        probes: protocols of `burn_tf.evaluation` that give a top-1 accuracy.
         images: number of training images, drawn once for all; None: all.
         overrides: key=value settings of the base recipe.
         strict: stop at an image that cannot be read.
@@ -67,7 +69,7 @@ class Settings:
         for method in self.methods:
             check_choice("methods", method, [*METHODS, *BASELINES])
         for probe in self.probes:
-            check_choice("probes", probe, PROTOCOLS)
+            check_choice("probes", probe, [name for name in PROTOCOLS if name not in _WITHOUT_TOP1])
         for seed in self.seeds:
             check_integer("seeds", seed, low=0)
         self._check_optional()

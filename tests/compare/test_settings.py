@@ -20,6 +20,8 @@ from burn_tf.compare import PRESETS, Settings
         ({"methods": ("byol",), "seeds": (-1,)}, "`seeds`"),
         ({"methods": ("byol",), "seeds": ()}, "`seeds` must name at least one"),
         ({"methods": ("byol",), "probes": ("knn:6",)}, "Did you mean 'knn:5'"),
+        ({"methods": ("byol",), "probes": ("embedding",)}, "`probes` must be one of"),
+        ({"methods": ("byol",), "probes": ("svm:voc07-fewshot",)}, "`probes` must be one of"),
         ({"methods": ("byol",), "backbone": "reactnet_b"}, "Did you mean 'reactnet_a'"),
         ({"methods": ("byol",), "width": 0.0}, "`width`"),
         ({"methods": ("byol",), "stages": "three"}, "`stages`"),
