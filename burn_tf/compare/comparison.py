@@ -26,6 +26,8 @@ LOG_FILE = "log.txt"
 _WORKER = (sys.executable, "-m", "burn_tf.compare.worker")
 # The terminal itself: a child cannot write to a Python stream.
 _TERMINAL = 2
+# For the update under way and its checkpoint.
+_SECONDS_TO_SAVE = 60.0
 
 
 class Comparison:
@@ -92,7 +94,9 @@ class Comparison:
             return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+            if not isinstance(found, dict):
+                raise ValueError(f"a {type(found).__name__}")
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is damaged: use another work directory") from error
         names = sorted({*found, *self._record})
         differing = [name for name in names if found.get(name) != self._record.get(name)]
@@ -146,21 +150,34 @@ class Comparison:
 
 
 def run_in_process(job: Job) -> int:
-    """Do a job in a fresh process; progress goes to the terminal, errors to the run's log."""
+    """Do a job in a fresh process; progress goes to the terminal, errors to the run's log.
+
+    An interrupt of this process ends that one by SIGTERM, at which a run saves where it stands.
+    """
     job.run.folder.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)
     }
     with open(job.run.folder / LOG_FILE, "ab") as log:
-        done = subprocess.run(
-            _WORKER,
-            input=pickle.dumps(job),
-            stdout=_TERMINAL,
-            stderr=log,
-            env=environment,
-            check=False,
+        worker = subprocess.Popen(
+            _WORKER, stdin=subprocess.PIPE, stdout=_TERMINAL, stderr=log, env=environment
         )
-    return done.returncode
+        try:
+            worker.communicate(pickle.dumps(job))
+        finally:
+            _end(worker)
+    return worker.returncode
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """Let a worker that is still at work save, and go."""
+    if worker.poll() is None:
+        worker.terminate()
+    try:
+        worker.wait(_SECONDS_TO_SAVE)
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def _describe_exit(code: int, run: Run) -> str:

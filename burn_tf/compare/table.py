@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from burn_tf import __version__
+from burn_tf._checks import UserError
 from burn_tf.compare.entries import BASELINES
 from burn_tf.compare.plan import Plan, Run
 from burn_tf.compare.presets import PRESETS, REPORTED, Variant
@@ -96,7 +97,12 @@ def _read_json(run: Run, name: str) -> dict[str, Any] | None:
     path = run.folder / name
     if not path.exists():
         return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError(f"a {type(found).__name__}")
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: delete it and run the same command again") from error
     return found
 
 

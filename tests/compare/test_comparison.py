@@ -8,7 +8,9 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 from burn_tf._checks import UserError
 from burn_tf._file_lock import hold_lock
 from burn_tf.cli.main import main
+from burn_tf.cli.termination import termination_raised
 from burn_tf.compare import Comparison, comparison, worker
 from burn_tf.compare.entries import METHODS
 from burn_tf.compare.worker import Job
@@ -84,6 +87,68 @@ def test_another_comparison_is_refused(
     compared(fake(), methods=("byol",)).run()
     with pytest.raises(UserError, match=rf"differs in {named}\)"):
         compared(fake(), methods=("byol",), **given)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"3", b"\xff", 100_000 * b"["])
+def test_a_damaged_record_is_refused(
+    content: bytes, compared: Make, fake: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "comparison.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"comparison\.json is damaged: use another work"):
+        compared(fake(), methods=("byol",))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff"])
+def test_a_damaged_result_is_said(
+    content: bytes, compared: Make, fake: Any, tmp_path: Path
+) -> None:
+    compared(fake(), methods=("byol",)).run()
+    path = tmp_path / "work" / "byol-1" / "result.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"result\.json is damaged: delete it and run the same"):
+        compared(fake(), methods=("byol",)).run()
+    path.unlink()
+    assert compared(fake(), methods=("byol",)).run()["rows"][0]["finished"] == 1
+
+
+SAVING_WORKER = """
+import pathlib, pickle, signal, sys
+def saved(*_):
+    pathlib.Path(sys.argv[1]).write_text("saved")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, saved)
+sys.stdin.buffer.read()
+pathlib.Path(sys.argv[1]).write_text("begun")
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_lets_the_worker_save(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    monkeypatch.setattr(comparison, "_WORKER", (sys.executable, "-c", SAVING_WORKER, str(seen)))
+    run = types.SimpleNamespace(folder=tmp_path / "run")
+    job = Job(run, "digits", None, False, 8, ("knn:5",), 1.0)  # type: ignore[arg-type]
+
+    def interrupt() -> None:
+        while not seen.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=interrupt).start()
+    try:
+        with pytest.raises(KeyboardInterrupt), termination_raised():
+            comparison.run_in_process(job)
+    finally:
+        for known, handler in before.items():
+            signal.signal(known, handler)
+    assert seen.read_text() == "saved"
 
 
 def test_one_at_a_time(compared: Make, fake: Any, tmp_path: Path) -> None:
