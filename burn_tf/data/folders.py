@@ -106,12 +106,23 @@ def _walk(folder: str) -> Found:
     """(file, class) of every image; the class is the first folder on the way to it."""
     found: Found = []
     for where, below, names in os.walk(folder, followlinks=True):
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(
+            name for name in below if not name.startswith(".") and not _leads_back(where, name)
+        )
         label = None if where == folder else os.path.relpath(where, folder).split(os.sep)[0]
         for name in sorted(names):
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 found.append((os.path.join(where, name), label))
     return found
+
+
+def _leads_back(where: str, name: str) -> bool:
+    """Whether it is a link to a folder that it lies in, which would be walked round and round."""
+    path = os.path.join(where, name)
+    if not os.path.islink(path):
+        return False
+    target = os.path.realpath(path)
+    return os.path.commonpath([target, os.path.realpath(where)]) == target
 
 
 def _listing(spec: str, root: str, found: Found, split: str, test: Found | None = None) -> Listing:

@@ -1,5 +1,7 @@
 """Listings of folders and lists, and the split that is made where there is none."""
 
+import os
+
 import pytest
 
 from burn_tf._checks import UserError
@@ -72,6 +74,20 @@ def test_loose_images_beside_class_folders(tmp_path):
     touch(tmp_path, "cat/a.jpg", "dog/b.jpg", "thumbnail.jpg")
     with pytest.raises(UserError, match="move the loose images away"):
         folders.read_folder(str(tmp_path), "all")
+
+
+def test_a_link_upwards_is_not_followed(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        (tmp_path / "set" / label / "0.png").write_bytes(b"")
+    (tmp_path / "set" / "a" / "up").symlink_to("..")
+    (tmp_path / "set" / "a" / "self").symlink_to(".")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "1.png").write_bytes(b"")
+    (tmp_path / "set" / "b" / "more").symlink_to(tmp_path / "elsewhere")
+    found = folders.read_folder(str(tmp_path / "set"), "all")
+    names = [os.path.relpath(path, tmp_path / "set") for path in found.paths]
+    assert sorted(names) == ["a/0.png", "b/0.png", "b/more/1.png"]
 
 
 def test_nothing_there(tmp_path):
