@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_a_link_stays_and_leads_to_what_was_written(there: bool, tmp_path: Path)
     atomic_write(link, "new")
     assert link.is_symlink() and file.read_text() == "new"
     assert sorted(os.listdir(tmp_path)) == ["a.txt", "disk"]
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space") as found, atomic_path(target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert found.value.filename == str(target) and os.listdir(tmp_path) == []
+    with pytest.raises(OSError, match="broken") as found, atomic_path(target):
+        raise OSError(errno.ECONNRESET, "broken")
+    assert found.value.filename is None
 
 
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:

@@ -300,5 +300,6 @@ def _describe_tensorflow_error(error: Exception) -> str | None:
         return _one_line(text.splitlines()[0])
     if "corrupted record at" in message or "truncated record at" in message:
         return "a file of packed images is damaged: `burn-tf data check` tells which; pack it anew"
-    causes = ("No space left on device", "Permission denied", "No such file", "Read-only file")
-    return _one_line(message) if any(cause in message for cause in causes) else None
+    cures = {os.strerror(n).removesuffix(" or directory"): cure for n, cure in _CURES.items()}
+    found = next((cause for cause in cures if cause in message), None)
+    return None if found is None else f"{_one_line(message)} ({cures[found]})"

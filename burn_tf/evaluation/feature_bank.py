@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,8 @@ def _to_file(
         # Before the features, which may take hours.
         path.parent.mkdir(parents=True, exist_ok=True)
         dim, dtype, batches = _begin(backbone, source, data, half)
-        write_bank(path, key, (source.num_images, dim), dtype, batches)
+        with contextlib.closing(batches):  # Its progress ends before a message begins.
+            write_bank(path, key, (source.num_images, dim), dtype, batches)
         return read_bank(path, key, source.num_images)
     except OSError as error:
         raise _unusable(path, error) from error
@@ -154,7 +156,7 @@ def _to_file(
 
 def _begin(
     backbone: Callable[..., tf.Tensor], source: Source, data: EvaluationData, half: bool
-) -> tuple[int, np.dtype, Iterator[np.ndarray]]:
+) -> tuple[int, np.dtype, Generator[np.ndarray, None, None]]:
     """Number of features, the type to keep them in, and the rows in that type."""
     batches = (rows for rows, _ in feature_batches(backbone, data.dataset(source)))
     first = next(batches)
@@ -164,7 +166,7 @@ def _begin(
     return dim, np.dtype("f2" if half else "f4"), _shown(rows, source) if data.progress else rows
 
 
-def _rounded(batches: Iterator[np.ndarray], dtype: np.dtype) -> Iterator[np.ndarray]:
+def _rounded(batches: Iterator[np.ndarray], dtype: np.dtype) -> Generator[np.ndarray, None, None]:
     for rows in batches:
         with np.errstate(over="ignore"):
             kept = rows.astype(dtype)
@@ -173,7 +175,7 @@ def _rounded(batches: Iterator[np.ndarray], dtype: np.dtype) -> Iterator[np.ndar
         yield kept
 
 
-def _shown(batches: Iterator[np.ndarray], source: Source) -> Iterator[np.ndarray]:
+def _shown(batches: Iterator[np.ndarray], source: Source) -> Generator[np.ndarray, None, None]:
     done = 0
     with ProgressLine(source.num_images, f"features of {source.name} ({source.split})") as line:
         for rows in batches:

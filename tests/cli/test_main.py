@@ -185,7 +185,7 @@ def test_mistakes_in_words_are_one_line(
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "No module named 'torch'"),
         (
             tf.errors.ResourceExhaustedError(None, None, "ckpt; No space left on device"),
-            "ckpt; No space left on device",
+            "ckpt; No space left on device (free some space there",
         ),
         (
             tf.errors.DataLossError(None, None, "corrupted record at 12 [Op:IteratorGetNext]"),
