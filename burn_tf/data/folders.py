@@ -82,12 +82,7 @@ def read_list(file: str, split: str) -> Listing:
             f"Received: {file!r}"
         )
     root = os.path.dirname(path)
-    with open(path, encoding="utf-8") as lines:
-        rows = [
-            line.rstrip("\r\n").split("\t")
-            for line in lines
-            if line.strip() and not line.startswith("#")
-        ]
+    rows = _rows(file, path)
     if {len(row) for row in rows} - {1, 2} or len({len(row) for row in rows}) > 1:
         raise UserError(
             f"each line of the list must be PATH, or each PATH, a tab, LABEL. Received: {file!r}"
@@ -97,6 +92,21 @@ def read_list(file: str, split: str) -> Listing:
         for row in rows
     ]
     return _listing(file, root, found, split)
+
+
+def _rows(file: str, path: str) -> list[list[str]]:
+    try:
+        # Some editors begin a file with a byte order mark.
+        with open(path, encoding="utf-8-sig") as lines:
+            return [
+                line.rstrip("\r\n").split("\t")
+                for line in lines
+                if line.strip() and not line.startswith("#")
+            ]
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"the list must be text in UTF-8: save it so. Received: {file!r}"
+        ) from error
 
 
 Found = list[tuple[str, str | None]]
@@ -113,7 +123,19 @@ def _walk(folder: str) -> Found:
         for name in sorted(names):
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 found.append((os.path.join(where, name), label))
+    for path, _ in found:
+        if not _is_text(path):
+            raise UserError(f"`data` must have names in UTF-8: rename it. Received: {path!r}")
     return found
+
+
+def _is_text(path: str) -> bool:
+    """Whether a name is UTF-8; other bytes, as of old archives, no tensor of names holds."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _leads_back(where: str, name: str) -> bool:

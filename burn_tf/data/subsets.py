@@ -41,7 +41,7 @@ class Part:
         """The first word of every line; empty lines and those that start with # do not count.
 
         Raises:
-            UserError: no such file, or nothing in it.
+            UserError: no such file, nothing in it, or no text.
         """
         path = os.path.expanduser(self.file)
         if not os.path.isfile(path):
@@ -49,8 +49,14 @@ class Part:
                 f"`data` must be {self.kind}:FILE:DATA with FILE a text file; no such file. "
                 f"Received: {self.file!r}"
             )
-        with open(path, encoding="utf-8") as lines:
-            words = [line.split()[0] for line in lines if line.strip() and line[0] != "#"]
+        try:
+            # Some editors begin a file with a byte order mark.
+            with open(path, encoding="utf-8-sig") as lines:
+                words = [line.split()[0] for line in lines if line.strip() and line[0] != "#"]
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"`data`: the file of {self.kind} must be text in UTF-8. Received: {self.file!r}"
+            ) from error
         if not words:
             raise UserError(f"`data`: the file of {self.kind} is empty. Received: {self.file!r}")
         return words

@@ -120,6 +120,24 @@ def test_ragged_list(tmp_path, text):
         folders.read_list(str(tmp_path / "list.txt"), "all")
 
 
+def test_a_list_is_utf_8_with_or_without_a_mark(tmp_path):
+    (tmp_path / "list.txt").write_bytes("a.png\tx\nb.png\ty\n".encode("utf-16"))
+    with pytest.raises(UserError, match="the list must be text in UTF-8"):
+        folders.read_list(str(tmp_path / "list.txt"), "all")
+    (tmp_path / "list.txt").write_bytes("a.png\tx\nb.png\ty\n".encode("utf-8-sig"))
+    found = folders.read_list(str(tmp_path / "list.txt"), "all")
+    assert names(found, tmp_path) == ["a.png", "b.png"]
+
+
+def test_names_that_are_not_utf_8_are_refused(tmp_path):
+    touch(tmp_path, "a/0.png", "b/0.png", "a/new\nline.png")
+    folders.read_folder(str(tmp_path), "all")
+    with open(os.path.join(os.fsencode(tmp_path), b"a", b"gr\xfcn.png"), "wb") as file:
+        file.write(b"x")
+    with pytest.raises(UserError, match=r"names in UTF-8: rename it\. Received: .*udcfc"):
+        folders.read_folder(str(tmp_path), "all")
+
+
 def test_missing_or_empty_list(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         folders.read_list(str(tmp_path / "list.txt"), "all")

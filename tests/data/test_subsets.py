@@ -112,3 +112,12 @@ def test_the_innermost_part_is_taken_first():
     parts, data = subsets.split_parts("images:a:classes:b:tfds:c/d:1.0")
     assert [(part.kind, part.file) for part in parts] == [("classes", "b"), ("images", "a")]
     assert data == "tfds:c/d:1.0"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_bytes("2\n7\n".encode("utf-16"))
+    with pytest.raises(UserError, match="the file of classes must be text in UTF-8"):
+        load_source(f"classes:{path}:digits")
+    path.write_bytes("2\n7\n".encode("utf-8-sig"))
+    assert load_source(f"classes:{path}:digits").class_names == ("2", "7")
