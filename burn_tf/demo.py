@@ -67,7 +67,9 @@ class Demo:
         self.train = load_source(data, split="train", strict=strict)
         self.test = load_source(data, split="test", strict=strict)
         name = recipe or ("burn_digits" if data == "digits" else "burn_pictures")
-        self.recipe = override(_fitted(get_recipe(name), self.train), settings)
+        chosen = override(get_recipe(name), settings)
+        given = any(setting.partition("=")[0].strip() == "batch_size" for setting in settings)
+        self.recipe = chosen if given else _fitted(chosen, self.train)
 
     def run(self) -> dict[str, Any]:
         """Do everything; returns what `summary.json` holds."""

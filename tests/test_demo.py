@@ -82,3 +82,13 @@ def test_batch_fits_a_small_collection() -> None:
     assert demo_module._fitted(recipe, Few()).batch_size == 7
     Few.num_images = 10_000
     assert demo_module._fitted(recipe, Few()) is recipe
+
+
+def test_a_batch_that_was_asked_for_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = demo_module.Demo("synthetic:30", tmp_path, settings=["batch_size=12"])
+    assert asked.recipe.batch_size == 12
+    assert capsys.readouterr().err == ""
+    assert demo_module.Demo("synthetic:30", tmp_path).recipe.batch_size == 6
+    assert "batch size 6 in place of 64: there are 24 images" in capsys.readouterr().err

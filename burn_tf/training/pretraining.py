@@ -214,7 +214,7 @@ def check_runnable(recipe: Recipe, source: Source, workers: Workers | None = Non
         if recipe.method.teacher == "head" and recipe.teacher.head is not None:
             check_model_file(recipe.teacher.head)
     elif recipe.teacher is not None and recipe.teacher.recipe is not None:
-        check_runnable(get_recipe(recipe.teacher.recipe), source, workers)
+        check_runnable(_teacher_recipe(recipe, source), source, workers)
     else:
         raise UserError(
             f"recipe {recipe.name} needs a pretrained teacher: give --set teacher.weights=FILE,"
@@ -340,7 +340,7 @@ def _teacher(
     home = folder / TEACHER_FOLDER
     needs_head = recipe.method.teacher == "head"
     if options.weights is None:
-        inner = get_recipe(str(options.recipe))
+        inner = _teacher_recipe(recipe, source)
         _train(inner, source, home, seconds, stream, "teacher ", workers, stop, None, watch)
     with workers.scope():
         if options.weights is not None:
@@ -352,6 +352,17 @@ def _teacher(
         if options.image_size is not None:
             teacher = enlarge_images(teacher, recipe.views.image_size, options.image_size)
     return teacher, head
+
+
+def _teacher_recipe(recipe: Recipe, source: Source) -> Recipe:
+    """The recipe that trains the teacher, in batches of `recipe` where images are too few for its.
+
+    No setting reaches the teacher's recipe, so the batch that the user can choose has to serve.
+    """
+    inner = get_recipe(str(recipe.teacher and recipe.teacher.recipe))
+    if inner.batch_size <= source.num_images:
+        return inner
+    return dataclasses.replace(inner, batch_size=recipe.batch_size)
 
 
 def _stand_in_teacher(recipe: Recipe) -> tf.keras.Model:

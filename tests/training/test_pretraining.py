@@ -163,6 +163,18 @@ def test_teacher_recipe_is_run_first_and_reused(
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_small_set_gives_the_teacher_the_batch_of_its_student() -> None:
+    recipe = override(get_recipe("burn_pictures"), ["batch_size=8"])
+    own = get_recipe("msbreg_pictures")
+    few, enough = load_source("synthetic:40"), load_source("synthetic:200")
+    pretraining.check_runnable(recipe, few)
+    small = pretraining._teacher_recipe(recipe, few)
+    assert small.batch_size == 8 and small.epochs == own.epochs
+    assert pretraining._teacher_recipe(recipe, enough) == own
+    with pytest.raises(UserError, match=r"`batch_size` must be at most .*Received: 64"):
+        pretraining.check_runnable(get_recipe("burn_pictures"), few)
+
+
 def test_teacher_sees_enlarged_views(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
