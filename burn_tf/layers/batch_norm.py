@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from burn_tf.distribute import all_reduce_sum, every_replica, num_replicas
 from burn_tf.layers.fusion import fused
+from burn_tf.layers.named_build import NamedBuild
 
 
 def _outer_axes(values: tf.Tensor) -> list[int]:
@@ -113,7 +114,7 @@ def _normalize_globally(
 
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
-class BatchNorm(tf.keras.layers.BatchNormalization):
+class BatchNorm(NamedBuild, tf.keras.layers.BatchNormalization):
     """Batch norm of the last axis: `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`.
 
     In training, mean and variance are those of the global batch: one fused kernel on one replica,

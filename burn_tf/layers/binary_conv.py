@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from burn_tf._checks import check_choice
 from burn_tf.layers.convolution import conv2d_same, same_padding
+from burn_tf.layers.named_build import NamedBuild
 from burn_tf.layers.quantizers import ScaledSign, scaled_sign
 
 BINARIZE_MODES = ("none", "activations", "both")
@@ -25,7 +26,7 @@ _OWN_ARGUMENTS = (
 
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
-class BinaryConv2D(lq.layers.QuantConv2D):
+class BinaryConv2D(NamedBuild, lq.layers.QuantConv2D):
     """Convolution of binary activations: `y = x * q(W)`, padded as `same`, without a bias.
 
     q is `ScaledSign` in mode "both" and the identity otherwise; the activations are made binary by

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from burn_tf.layers.fusion import channel_sum, fused
+from burn_tf.layers.named_build import NamedBuild
 
 
 def _convertible(
@@ -66,7 +67,7 @@ def shifted_prelu(
 
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
-class RPReLU(tf.keras.layers.Layer):
+class RPReLU(NamedBuild):
     """PReLU between two learned shifts: `RPReLU(x) = PReLU(x + b1_c; slope_c) + b2_c`.
 
     PReLU(u; a) is u for u > 0 and a u otherwise. The shifts start at 0 and the slope at 0.25, as in

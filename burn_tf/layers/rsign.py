@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from burn_tf._checks import check_choice
 from burn_tf.layers.fusion import channel_sum, fused
+from burn_tf.layers.named_build import NamedBuild
 
 ESTIMATORS = ("approx", "ste")
 
@@ -58,7 +59,7 @@ def shifted_sign(
 
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
-class RSign(tf.keras.layers.Layer):
+class RSign(NamedBuild):
     """Sign after a learned shift per channel: `RSign(x) = sign(x + b_c)`, sign(0) = +1.
 
     With u = x + b_c, in float32 or wider, the gradient is `2 - 2|u|` for |u| < 1 ("approx",

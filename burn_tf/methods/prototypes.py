@@ -7,11 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from burn_tf._checks import check_integer
+from burn_tf.layers.named_build import NamedBuild
 from burn_tf.losses._vectors import directions
 
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
-class Prototypes(tf.keras.layers.Layer):
+class Prototypes(NamedBuild):
     """Cosines of embeddings z with P learned prototypes c_p.
 
         score_p = <hat z, hat c_p>,   hat(v) = v / ||v||
