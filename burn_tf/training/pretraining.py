@@ -275,6 +275,9 @@ def load_backbone(path: str | os.PathLike[str]) -> tf.keras.Model:
         return tf.keras.models.load_model(path, compile=False)
     except (ValueError, OSError, TypeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if str(path).endswith(".h5") and first.startswith("Unknown layer"):
+            # Keras 2 writes the registered names of a model inside another, and cannot read them.
+            first = "a model inside another one goes lost in .h5 files; save it as .keras"
         raise UserError(f"{path} cannot be read as a Keras model: {first}") from error
 
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.data import load_source
+from burn_tf.layers import BatchNorm
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.training import building, check_recipe, load_backbone, pretrain, pretraining
 from burn_tf.training import run as run_module
@@ -253,6 +254,15 @@ def test_other_configuration_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"recipe": ')
     with pytest.raises(UserError, match="is damaged"):
         run(recipe, tmp_path)
+
+
+def test_a_model_inside_an_hdf5_model_names_the_cure(tmp_path: Path) -> None:
+    values = tf.keras.Input((4,))
+    inner = tf.keras.Model(values, BatchNorm()(values))
+    path = tmp_path / "whole.h5"
+    tf.keras.Sequential([inner, tf.keras.layers.Dense(2)]).save(path)
+    with pytest.raises(UserError, match=r"whole\.h5 cannot be read .*; save it as \.keras$"):
+        pretraining.load_backbone(path)
 
 
 def test_missing_teacher(tmp_path: Path) -> None:
