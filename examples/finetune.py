@@ -43,6 +43,9 @@ np.save(sys.argv[3], model.predict(np.load(sys.argv[2]), verbose=0))
 
 def check(options: argparse.Namespace) -> None:
     """Refuse at once what would only be found out after the training."""
+    for name in ("freeze", "epochs"):
+        if getattr(options, name) < 0:
+            raise UserError(f"--{name} must be 0 or more. Received: {getattr(options, name)}")
     if not (options.freeze or options.epochs):
         raise UserError("--freeze and --epochs must not both be 0. Received: no training at all")
     if options.policy is not None:
