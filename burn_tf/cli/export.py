@@ -45,7 +45,7 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "labels",
         None,
-        "text file with a label per line, stored in a litert file",
+        "text file with a label per line, stored in the file of any target",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
