@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from burn_tf._compat import NamedBuild
 from burn_tf.distribute import all_reduce_sum, every_replica, num_replicas
 from burn_tf.layers.fusion import fused
-from burn_tf.layers.named_build import NamedBuild
 
 
 def _outer_axes(values: tf.Tensor) -> list[int]:

@@ -8,8 +8,8 @@ import larq as lq
 import tensorflow as tf
 
 from burn_tf._checks import check_choice
+from burn_tf._compat import NamedBuild
 from burn_tf.layers.convolution import conv2d_same, same_padding
-from burn_tf.layers.named_build import NamedBuild
 from burn_tf.layers.quantizers import ScaledSign, scaled_sign
 
 BINARIZE_MODES = ("none", "activations", "both")

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from burn_tf._compat import NamedBuild
 from burn_tf.layers.fusion import channel_sum, fused
-from burn_tf.layers.named_build import NamedBuild
 
 
 def _convertible(

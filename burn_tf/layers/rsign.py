@@ -9,8 +9,8 @@ import larq as lq
 import tensorflow as tf
 
 from burn_tf._checks import check_choice
+from burn_tf._compat import NamedBuild
 from burn_tf.layers.fusion import channel_sum, fused
-from burn_tf.layers.named_build import NamedBuild
 
 ESTIMATORS = ("approx", "ste")
 

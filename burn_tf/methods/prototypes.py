@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from burn_tf._checks import check_integer
-from burn_tf.layers.named_build import NamedBuild
+from burn_tf._compat import NamedBuild
 from burn_tf.losses._vectors import directions
 
 

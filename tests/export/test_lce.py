@@ -152,7 +152,7 @@ def test_save_refuses_a_path_that_cannot_be_written(exported, tmp_path):
     with pytest.raises(UserError, match=r"cannot write .*choose another `path`") as caught:
         exported.save(tmp_path / "file" / "model.tflite")
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot take the place of a folder"):
         exported.save(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["file"]
 
