@@ -61,7 +61,8 @@ class SSLMethod(tf.keras.Model):
 
     `compile` takes the optimizer alone, `fit` takes a dataset of tuples of K views, each
     [B, H, W, 3] float32 (`burn_tf.data.views_dataset`). `call(images)` gives the backbone's
-    features. There is no validation loss: features are scored by `burn_tf.evaluation`.
+    features. There is no validation loss: features are scored by `burn_tf.evaluation`. Figures are
+    those of an update, so that Keras' `History` has those of an epoch's last one.
 
     Under a `tf.distribute` strategy every replica computes its share of the loss of the global
     batch, and gradients are summed. Updates are counted in `update_step`, which all schedules
