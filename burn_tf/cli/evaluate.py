@@ -86,7 +86,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     """Load, measure, print a row or a table, and write the JSON file where one was asked for."""
     from burn_tf import data, evaluation
     from burn_tf._files import atomic_write
-    from burn_tf.evaluation.results import OTHER_DATA
+    from burn_tf.report.runs import OTHER_DATA
 
     evaluation.check_protocols(flags.protocol)
     if not set(_WITH_OUTPUT) & set(flags.protocol):

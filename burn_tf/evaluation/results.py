@@ -6,9 +6,6 @@ import dataclasses
 import json
 from typing import Any
 
-# In the provenance: what shows that the images are not of the set that the protocol names.
-OTHER_DATA = "other_data"
-
 
 @dataclasses.dataclass(frozen=True)
 class Result:

@@ -9,7 +9,7 @@ from burn_tf._checks import check_choice
 from burn_tf.data import Source
 from burn_tf.evaluation.features import EvaluationData
 from burn_tf.evaluation.linear import LinearProbe
-from burn_tf.evaluation.results import OTHER_DATA
+from burn_tf.report.runs import OTHER_DATA
 
 # BURN's constants for pictures of scenes, which `linear:burn-scene` has as well.
 SCENES: dict[str, Any] = {

@@ -16,7 +16,7 @@ from burn_tf._files import read_whole
 from burn_tf.report.numbers import is_number
 from burn_tf.report.training_curves import Metrics, read_metrics
 
-# As burn_tf.evaluation has it, which is not imported for one name.
+# In a result's provenance: what shows that the images are not of the set that the protocol names.
 OTHER_DATA = "other_data"
 # Names that burn_tf.compare and burn_tf.training give their files.
 _TABLE_FILE, _METRICS_FILE = "table.json", "metrics.jsonl"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -62,14 +62,10 @@ def test_a_handler_that_is_there_stays() -> None:
 
 
 def test_other_threads_set_none() -> None:
-    found: list[object] = []
-
-    def body() -> None:
+    def handler_inside() -> object:
         with termination_raised():
-            found.append(signal.getsignal(signal.SIGTERM))
+            return signal.getsignal(signal.SIGTERM)
 
-    before = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    assert found == [before] and issubclass(Terminated, KeyboardInterrupt)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handler_inside).result() == signal.getsignal(signal.SIGTERM)
+    assert issubclass(Terminated, KeyboardInterrupt)

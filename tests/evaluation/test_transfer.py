@@ -19,8 +19,7 @@ from burn_tf.evaluation import (
     raw_pixels,
 )
 from burn_tf.evaluation.features import extract_features
-from burn_tf.evaluation.results import OTHER_DATA
-from burn_tf.report.runs import read_runs
+from burn_tf.report.runs import OTHER_DATA, read_runs
 
 
 def test_classes_of_the_papers_sets():

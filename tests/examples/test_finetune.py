@@ -17,7 +17,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import zoo
 from burn_tf.convert import save_packed
 from burn_tf.layers import BatchNorm, BinaryConv2D, RPReLU, RSign
 from tests.packaging.wheel import ROOT, build_wheel
@@ -157,8 +156,6 @@ def test_mistakes_are_one_line(
 @pytest.mark.slow
 def test_from_the_wheel_with_the_network_off(tmp_path: Path) -> None:
     """The weights that ship in the package, a copy of the script, no checkout."""
-    if "burn_reactnet_a" not in zoo.list_models():
-        pytest.skip("zoo/manifest.json has no burn_reactnet_a")
     site, folder = tmp_path / "site", tmp_path / "elsewhere"
     folder.mkdir()
     wheel = build_wheel(tmp_path / "build")

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import signal
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -73,14 +73,9 @@ def test_a_second_interrupt_does_not_wait() -> None:
 
 
 def test_other_threads_set_no_handlers() -> None:
-    found = []
-
-    def look() -> None:
+    def handler_inside() -> object:
         with StopSignals():
-            found.append(signal.getsignal(signal.SIGTERM))
+            return signal.getsignal(signal.SIGTERM)
 
-    before = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-    assert found == [before]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handler_inside).result() == signal.getsignal(signal.SIGTERM)
