@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff",
@@ -105,7 +105,11 @@ def _pillow_header(data: bytes) -> Header:
 
 
 def _reason(error: Exception, data: bytes) -> str:
-    return "empty file" if not data else " ".join(f"{type(error).__name__}: {error}".split())
+    if not data:
+        return "empty file"
+    if isinstance(error, UnidentifiedImageError):  # Its message is an address in memory.
+        return "no image in any known format"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def decode(data: bytes) -> np.ndarray:

@@ -158,9 +158,9 @@ def test_header_behind_a_long_profile(picture):
     "data", [b"", b"words, no picture", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", bytes(500)]
 )
 def test_no_image_at_all(data):
-    with pytest.raises(ValueError, match="empty file" if not data else "Error"):
+    with pytest.raises(ValueError, match="empty file" if not data else "no image in any"):
         images.read_header(data)
-    with pytest.raises(ValueError, match="empty file" if not data else "Error"):
+    with pytest.raises(ValueError, match="empty file" if not data else "no image in any"):
         images.decode(data)
 
 
@@ -198,7 +198,7 @@ def test_damage_is_a_value_error_or_an_image(picture, name):
 
 def test_png_header_that_ends_early():
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s2I5B", 13, b"IHDR", 4, 4, 8, 2, 0, 0, 0)
-    with pytest.raises(ValueError, match="Error"):
+    with pytest.raises(ValueError, match="no image in any"):
         images.decode(data)
 
 
