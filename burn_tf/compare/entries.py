@@ -56,14 +56,26 @@ class Entry:
     Args:
         options: from sizes to the recipe's choice of method.
         num_views: views of each image in a step.
+        form: what tells it from another entry of the same method.
     """
 
     options: Callable[[Sizes], MethodOptions]
     num_views: int = 2
+    form: str = ""
 
 
 def _burn(sizes: Sizes) -> MethodOptions:
     return options.BURNOptions(num_outputs=sizes.feature_dim, hidden_dim=sizes.feature_dim)
+
+
+def _burn_authors(sizes: Sizes) -> MethodOptions:
+    return options.BURNOptions(
+        num_outputs=sizes.feature_dim,
+        hidden_dim=sizes.feature_dim,
+        feature_loss="normalized_l2",
+        feature_projection="logits",
+        view_pairing="crossed",
+    )
 
 
 def _msbreg(sizes: Sizes) -> MethodOptions:
@@ -128,6 +140,7 @@ def _supervised(sizes: Sizes) -> MethodOptions:
 METHODS: Mapping[str, Entry] = MappingProxyType(
     {
         "burn": Entry(_burn, num_views=1),
+        "burn_authors": Entry(_burn_authors, form="authors' code"),
         "msbreg": Entry(_msbreg),
         "byol": Entry(_byol),
         "moco_v2": Entry(_moco_v2),

@@ -11,7 +11,7 @@ import numpy as np
 
 from burn_tf import __version__
 from burn_tf._checks import UserError
-from burn_tf.compare.entries import BASELINES
+from burn_tf.compare.entries import BASELINES, METHODS
 from burn_tf.compare.plan import Plan, Run
 from burn_tf.compare.presets import PRESETS, REPORTED, Variant
 from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE
@@ -184,7 +184,10 @@ def _title(run: Run, variant: Variant | None) -> str:
     if variant.method in BASELINES or run.recipe is None:
         return BASELINES[variant.method]
     title = run.recipe.method.method
-    return title if run.row == variant.method else f"{title}, {run.row.replace('_', ' ')}"
+    form = METHODS[variant.method].form
+    if run.row != variant.method:
+        form = run.row.replace("_", " ")
+    return f"{title}, {form}" if form else title
 
 
 def _statistics(outcomes: Sequence[Outcome], probes: Sequence[str]) -> dict[str, Any]:

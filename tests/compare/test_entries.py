@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from burn_tf.compare.entries import METHODS, Sizes
-from burn_tf.recipes import options
+from burn_tf.recipes import get_recipe, options
 
 SIZES = Sizes(feature_dim=512, batch_size=128, num_images=5000)
 
@@ -16,6 +18,16 @@ def test_the_sizes_of_our_recipes() -> None:
     assert isinstance(burn, options.BURNOptions) and isinstance(msbreg, options.MSBRegOptions)
     assert (burn.num_outputs, burn.hidden_dim) == (512, 512)
     assert (msbreg.hidden_dim, msbreg.embedding_dim) == (512, 128)
+
+
+def test_both_forms_of_burn_differ_where_the_paper_and_its_code_do() -> None:
+    """As in the recipes `burn_paper` and `burn_authors`."""
+    for entry, recipe in (("burn", "burn_paper"), ("burn_authors", "burn_authors")):
+        ours, theirs = METHODS[entry].options(SIZES), get_recipe(recipe)
+        assert isinstance(ours, options.BURNOptions)
+        sizes = {"num_outputs": ours.num_outputs, "hidden_dim": ours.hidden_dim}
+        assert dataclasses.replace(theirs.method, **sizes) == ours
+        assert METHODS[entry].num_views == theirs.views.num_views
 
 
 @pytest.mark.parametrize("batch, images", [(128, 5000), (16, 64), (256, 256)])

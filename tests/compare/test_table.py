@@ -56,6 +56,12 @@ def test_reported_figures_are_marked(compared: Make, fake: Any) -> None:
     assert "reported by the authors, ImageNet, ReActNet-A; all other figures are ours" in text
 
 
+def test_two_forms_of_one_method_have_two_names(compared: Make, fake: Any) -> None:
+    rows = compared(fake(), methods=("burn", "burn_authors", "swav")).run()["rows"]
+    titles = ["float teacher (MSBReg)", "BURN", "BURN, authors' code", "SwAV"]
+    assert [row["title"] for row in rows] == titles
+
+
 def test_unknown_figures_are_not_invented(compared: Make, fake: Any) -> None:
     preset = "msbreg_table8"
     comparison = compared(fake(), methods=(), preset=preset, stages="float")
