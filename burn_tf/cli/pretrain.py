@@ -9,6 +9,7 @@ from absl import flags as absl_flags
 from burn_tf._checks import UserError
 from burn_tf.cli import data_flags, teacher_flags, watch_flags
 from burn_tf.cli.data import DATA_HELP
+from burn_tf.cli.flag_values import check_unused
 from burn_tf.cli.targets import check_folder_target
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def register(flags: absl_flags.FlagValues) -> None:
         flag_values=flags,
     )
     absl_flags.DEFINE_string(
-        "tpu", "", "name or address of the TPU of --strategy=tpu", flag_values=flags
+        "tpu", "", "name or grpc://HOST:PORT of the TPU of --strategy=tpu", flag_values=flags
     )
     absl_flags.DEFINE_integer(
         "port",
@@ -68,7 +69,7 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_float(
         "start_seconds",
         300.0,
-        "how long the other workers are waited for",
+        "how long the other workers, or the TPU, are waited for",
         lower_bound=1.0,
         flag_values=flags,
     )
@@ -91,6 +92,8 @@ def run(flags: absl_flags.FlagValues) -> int:
     from burn_tf import recipes, training
     from burn_tf.training.peers import end_process
 
+    if flags.strategy != "tpu":
+        check_unused(flags, ("tpu",), "--strategy=tpu")
     accumulate = [] if flags.accumulate is None else [f"accumulate={flags.accumulate}"]
     recipe = recipes.override(recipes.get_recipe(flags.recipe), [*flags.set, *accumulate])
     teacher_cache = teacher_flags.read(flags)

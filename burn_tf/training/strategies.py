@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 
 import tensorflow as tf
 
 from burn_tf._checks import UserError, check_choice
 from burn_tf._compat import context_is_begun, set_group_timeouts
-from burn_tf.training.cluster import Cluster, find_cluster
-from burn_tf.training.peers import PeerWatch
+from burn_tf.training.cluster import Cluster, find_cluster, split_address
+from burn_tf.training.peers import PeerWatch, answers
 from burn_tf.training.rendezvous import START_SECONDS, meet
 from burn_tf.training.workers import Workers, tensorflow_line
 
@@ -19,6 +20,7 @@ STRATEGIES = ("auto", "none", "mirrored", "multiworker", "tpu")
 _GROUP_SECONDS = 45
 # TensorFlow's own limit of ten seconds is short for a machine that is busy.
 _HEARTBEAT_SECONDS = 20
+_PAUSE_SECONDS = 0.5
 
 
 def make_workers(
@@ -38,14 +40,16 @@ def make_workers(
     Args:
         name: one of `STRATEGIES`.
         environment: environment variables; None: those of this process.
-        tpu: name or address of the TPU; "": what TPU_NAME says.
+        tpu: name or address (grpc://HOST:PORT) of the TPU, for "tpu"; "": what TPU_NAME says.
         port: first port on each machine, for Slurm; None: by the job's number.
-        start_seconds: how long the other workers are waited for; > 0.
+        start_seconds: how long the other workers, or the TPU, are waited for; > 0.
 
     Raises:
         UserError: where there is no such device, or the environment is not understood.
     """
     check_choice("strategy", name, STRATEGIES)
+    if tpu and name != "tpu":
+        raise UserError(f"`tpu` is for strategy='tpu': leave it out. Received: {tpu!r}")
     found = os.environ if environment is None else environment
     cluster = find_cluster(found, port) if name in ("auto", "multiworker") else None
     if cluster is not None:
@@ -56,7 +60,7 @@ def make_workers(
             "Received: an environment that names none"
         )
     if name == "tpu":
-        return Workers(_tpu(tpu))
+        return Workers(_tpu(tpu, start_seconds))
     return _mirrored(required=name == "mirrored") if name != "none" else Workers()
 
 
@@ -74,18 +78,42 @@ def _mirrored(required: bool) -> Workers:
     return Workers()
 
 
-def _tpu(name: str) -> tf.distribute.Strategy:
+def _tpu(name: str, start_seconds: float) -> tf.distribute.Strategy:
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        _await_tpu(resolver.master(), start_seconds)
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
+    except UserError:
+        raise
     except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
             "no TPU was found: give its name with --tpu, and install a TensorFlow that has TPUs. "
             f"Received: {name!r}: {lines[0]}"
         ) from error
+
+
+def _await_tpu(master: str, seconds: float) -> None:
+    """TensorFlow itself would wait for ever where nothing answers."""
+    scheme, _, address = master.rpartition("://")
+    if scheme != "grpc":
+        return
+    try:
+        split_address(address)
+    except UserError as error:
+        raise UserError(
+            f"`tpu` must be a name or grpc://HOST:PORT. Received: {master!r}"
+        ) from error
+    deadline = time.monotonic() + seconds
+    while not answers(address):
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"the TPU did not answer within {seconds:g} s (`--start_seconds`): see whether it "
+                f"runs and can be reached from here. Received: {master!r}"
+            )
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _multiworker(cluster: Cluster, start_seconds: float) -> Workers:

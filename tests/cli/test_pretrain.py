@@ -30,6 +30,7 @@ def test_typos(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "Did you mean 'epochs'" in refused(capsys, *words, "--set=epoch=3")
     assert "Did you mean --workdir" in refused(capsys, "--recipe=burn_digits", "--workdr=x")
     assert "needs --recipe" in refused(capsys, "--data=digits", work)
+    assert "`tpu` is for --strategy=tpu" in refused(capsys, *words, "--tpu=here")
     assert "needs --workdir" in refused(capsys, "--recipe=burn_digits", "--data=digits")
     assert not (tmp_path / "run").exists()
 

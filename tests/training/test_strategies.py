@@ -59,6 +59,18 @@ def test_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         make_workers("mirrored", environment={})
 
 
+def test_a_tpu_that_does_not_answer_is_not_waited_for_forever() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    address = f"grpc://127.0.0.1:{port}"
+    with pytest.raises(UserError, match=rf"did not answer within 0.2 s.*Received: '{address}'"):
+        make_workers("tpu", tpu=address, environment={}, start_seconds=0.2)
+    with pytest.raises(UserError, match=r"`tpu` must be a name or grpc://HOST:PORT"):
+        make_workers("tpu", tpu="grpc://nowhere:x", environment={}, start_seconds=0.2)
+    with pytest.raises(UserError, match="`tpu` is for strategy='tpu'"):
+        make_workers("auto", tpu=address, environment={})
+
+
 def test_workers_come_first_of_all() -> None:
     cluster = {"cluster": {"worker": ["127.0.0.1:9", "127.0.0.1:10"]}}
     environment = {"TF_CONFIG": json.dumps({**cluster, "task": {"type": "worker", "index": 1}})}
