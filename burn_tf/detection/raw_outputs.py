@@ -53,6 +53,9 @@ class AnchorBoxes(tf.keras.layers.Layer):
     Departs from source: none.
     """
 
+    # In integer files too: eight bits would put an edge on one of 256 places in the picture.
+    in_float = True
+
     def __init__(self, image_size: int, anchor_size: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_size, self.anchor_size = image_size, anchor_size

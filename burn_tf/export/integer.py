@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,8 +18,14 @@ import numpy as np
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf.export.graph import Node
-from burn_tf.export.lowering import gives_bits, lower_binary_layers, replace_call, threshold
+from burn_tf.export.graph import Node, SharedLayerError
+from burn_tf.export.lowering import (
+    gives_bits,
+    lower_binary_layers,
+    replace_call,
+    takes_values,
+    threshold,
+)
 from burn_tf.export.pixels import per_channel
 from burn_tf.layers import Rotate180, RPReLU, RSign
 
@@ -50,8 +57,14 @@ _INPUT = "input"
 class Integers:
     """The ranges of a frozen copy's values, and the calls that round to them.
 
+    Each use of a layer has ranges of its own: the heads of a detector run on five maps.
+
     Args:
-        nodes: of `flat_graph`, each layer used once.
+        nodes: of `flat_graph`.
+
+    Raises:
+        SharedLayerError: a layer with other uses feeds a sign, or ends in an activation that no
+            operator takes in.
     """
 
     def __init__(self, nodes: list[Node]) -> None:
@@ -59,8 +72,13 @@ class Integers:
         self._keys = {id(node): f"{index}" for index, node in enumerate(nodes)}
         self._ranges: dict[str, tuple[float, float]] = {}
         self._rounds = False
+        self.ends_in_float = any(_in_float(node) for node in nodes)
+        uses: dict[int, list[Node]] = {}
         for node in nodes:
-            self._change(node)
+            uses.setdefault(id(node.layer), []).append(node)
+        self._shared = {id(node) for same in uses.values() if len(same) > 1 for node in same}
+        for same in uses.values():
+            self._change(same)
 
     def mark(self, values: tf.Tensor, key: str = _INPUT) -> tf.Tensor:
         """The values, measured during `calibrate` and rounded after it."""
@@ -94,12 +112,19 @@ class Integers:
         for node in lower_binary_layers(self._nodes, self._step, self._grid, self._halves):
             if not _before_norm(node):
                 # The call that was marked is gone.
-                self._mark_outputs(node.layer, node.layer.call, self._key(node))
+                layer: Any = node.layer
+                replace_call(layer, self._marked(layer, layer.call, self._key(node)))
 
     def _key(self, node: Node) -> str:
+        node = self._giver(node)
+        return _INPUT if node.layer is None else self._keys[id(node)]
+
+    @staticmethod
+    def _giver(node: Node) -> Node:
+        """The use of a layer whose range a value has."""
         while node.layer is not None and isinstance(node.layer, _KEEPS_RANGE):
             node = node.inputs[0]
-        return _INPUT if node.layer is None else self._keys[id(node)]
+        return node
 
     def _grid(self, node: Node) -> float:
         """One step of the values that a sign is given."""
@@ -134,41 +159,61 @@ class Integers:
 
         return call
 
-    def _change(self, node: Node) -> None:
-        """Mark what leaves the layer, and what is between its own operators."""
+    def _change(self, uses: list[Node]) -> None:
+        """Mark what leaves the layer at each of its uses, and what is between its operators."""
+        layer = uses[0].layer
+        calls = [self._call(node) for node in uses]
+        if len(calls) > 1:
+            # Keras runs the uses of a layer in one order, and each once.
+            plain = _inference(layer)
+            turns = itertools.cycle([call or plain for call in calls])
+            replace_call(layer, lambda *given, **settings: next(turns)(*given, **settings))
+        elif calls[0] is not None:
+            replace_call(layer, calls[0])
+
+    def _call(self, node: Node) -> Callable[..., Any] | None:
+        """What a use of a layer becomes; None: it stays."""
         layer: Any = node.layer
-        if gives_bits(node) or _before_norm(node):
-            return
+        self._check_shared(node)
+        if layer is None or gives_bits(node) or _before_norm(node) or _in_float(node):
+            return None
         key = self._key(node)
         if isinstance(layer, _KEEPS_RANGE):
-            self._keep_range(layer, key)
-            return
+            return self._kept_range(layer, key)
         inner: Callable[..., Any]
         if isinstance(layer, RSign) and layer.binarize:
-            replace_call(layer, self._signs(node))
-            return
+            return self._signs(node)
         if isinstance(layer, RPReLU):
             inner = self._rprelu(layer, key)
         elif isinstance(layer, _NORM) and not _before_norm(node.inputs[0]):
             inner = _scaled(layer)
         else:
             inner = self._activated(layer, key)
-        self._mark_outputs(layer, inner, key)
+        return self._marked(layer, inner, key)
 
-    def _keep_range(self, layer: Any, key: str) -> None:
+    def _check_shared(self, node: Node) -> None:
+        """What other places ask of a use of a layer cannot depend on the order of its uses."""
+        if id(node) in self._shared and not _is_fused(node.layer):
+            raise SharedLayerError
+        signs = isinstance(node.layer, RSign) or takes_values(node)
+        if signs and id(self._giver(node.inputs[0])) in self._shared:
+            raise SharedLayerError
+
+    def _kept_range(self, layer: Any, key: str) -> Callable[..., Any] | None:
         """Turns and pools in the operators that have fast int8 kernels."""
         if isinstance(layer, Rotate180):
-            replace_call(layer, lambda x: self.mark(x[:, ::-1, ::-1], key))
-        elif isinstance(layer, _L.AveragePooling2D) and _tiles(layer):
+            return lambda x: self.mark(x[:, ::-1, ::-1], key)
+        if isinstance(layer, _L.AveragePooling2D) and _tiles(layer):
             pool = layer.pool_size
             kernel = np.full((*pool, layer.input_shape[-1], 1), 1 / (pool[0] * pool[1]), np.float32)
             strides = [1, *layer.strides, 1]
             mean = functools.partial(
                 tf.nn.depthwise_conv2d, filter=kernel, strides=strides, padding="VALID"
             )
-            replace_call(layer, lambda x: self.mark(mean(x), key))
+            return lambda x: self.mark(mean(x), key)
+        return None
 
-    def _mark_outputs(self, layer: Any, call: Callable[..., Any], key: str) -> None:
+    def _marked(self, layer: Any, call: Callable[..., Any], key: str) -> Callable[..., Any]:
         fixed = _fixed_range(layer)
 
         def marked(*args: Any, **kwargs: Any) -> Any:
@@ -178,14 +223,12 @@ class Integers:
                 return outputs
             return tf.nest.map_structure(lambda y: self.mark(y, key), outputs)
 
-        replace_call(layer, marked)
+        return marked
 
     def _activated(self, layer: Any, key: str) -> Callable[..., Any]:
         """A layer that ends in an activation which no operator takes in gets a mark before it."""
-        activation = getattr(layer, "activation", None)
-        if activation is None or isinstance(layer, _L.Activation):
-            return _inference(layer)
-        if activation.__name__ not in _FUSED_ACTIVATIONS:
+        if not _is_fused(layer):
+            activation = layer.activation
             layer.activation = lambda y: activation(self.mark(y, f"{key} before"))
         return _inference(layer)
 
@@ -205,6 +248,18 @@ class Integers:
             return self.mark(y, f"{key} sum") + shift_out if shift_out.any() else y
 
         return call
+
+
+def _in_float(node: Node) -> bool:
+    """Whether a layer stays in float, behind all others."""
+    return bool(getattr(node.layer, "in_float", False))
+
+
+def _is_fused(layer: Any) -> bool:
+    """Whether the layer's operator takes its activation in, or it is one itself."""
+    activation: Any = getattr(layer, "activation", None)
+    alone = activation is None or isinstance(layer, _L.Activation)
+    return alone or activation.__name__ in _FUSED_ACTIVATIONS
 
 
 def _before_norm(node: Node) -> bool:

@@ -41,6 +41,9 @@ PRECISIONS = ("compact", "float32", "int8")
 INPUT_DTYPES = ("uint8", "float32", "int8")
 INT4_FROM = 4 * 2**20
 _BATCH = 8
+# Of `AnchorBoxes`.
+_BOX_OPERATORS = ("ADD", "CONCATENATION", "EXP", "MINIMUM", "MUL", "STRIDED_SLICE", "SUB")
+_FLOAT_END = "boxes are made of the integers in float"
 _SHARED = "a layer is used more than once: its signs are computed without bits, which is slower"
 
 
@@ -85,28 +88,32 @@ def _lowered(
 ) -> tuple[Forward, tuple[str, ...]]:
     """From images of the file's type to the model's outputs, and notes."""
     plain = from_pixels(lambda x: model(x, training=False), request.input_dtype)
+    integer = request.precision == "int8"
     try:
-        # Integers need a range for each use of a layer.
-        nodes, _ = flat_graph(model, () if request.precision == "int8" else UNCHANGED)
+        nodes, _ = flat_graph(model, UNCHANGED)
+        integers = Integers(nodes) if integer else None
     except SharedLayerError as error:
-        if request.precision == "int8":
+        if integer:
             raise UserError(
-                "`model` must use each layer once for precision='int8', as a detector "
-                "does not: take 'compact'. "
-                f"Received: {model.name!r}, which uses a layer more than once"
+                "`model` must use each layer once for precision='int8', plain convolutions "
+                f"excepted: take 'compact'. Received: {model.name!r}, which uses others again"
             ) from error
         return plain, (_SHARED,)
-    if request.precision != "int8":
+    if integers is None:
         lower_binary_layers(nodes, shifted_step)
         return plain, ()
     if calibration is None:
         raise UserError("precision='int8' needs `calibration`: about 100 images, uint8 or float32")
-    integers = Integers(nodes)
+    if integers.ends_in_float and request.output_dtype == "int8":
+        raise UserError(
+            "`output_dtype` must be 'float32' for a detector, whose boxes eight bits do not hold. "
+            "Received: 'int8'"
+        )
     integers.calibrate(model, _batches(_as_input(calibration, request)))
     rounded = from_pixels(
         lambda x: model(integers.mark(x), training=False), request.input_dtype, integers.pixels
     )
-    return rounded, ()
+    return rounded, ((_FLOAT_END,) if integers.ends_in_float else ())
 
 
 @contextlib.contextmanager
@@ -135,11 +142,18 @@ def _convert(forward: Forward, variables: Sequence[Any], request: _Request) -> b
             raise UserError(f"the LiteRT converter refuses the model: {first_line}") from error
 
 
-def _refuse_float_operators(graph: TFLiteGraph) -> None:
+def _refuse_float_operators(graph: TFLiteGraph, ends_in_float: bool) -> None:
     ends = ("QUANTIZE", "DEQUANTIZE", "CAST")
-    for operator in graph.operators:
+    # What integers are made of again.
+    needed: set[int] = set()
+    for operator in reversed(graph.operators):
         types = {t.dtype for t in (*operator.inputs, *operator.outputs) if t is not None}
-        if operator.name not in ends and "float32" in types:
+        feeds = operator.name == "QUANTIZE" or any(id(t) in needed for t in operator.outputs)
+        if feeds:
+            needed.update(id(t) for t in operator.inputs if t is not None and not t.data)
+        if operator.name in ends or "float32" not in types:
+            continue
+        if not ends_in_float or feeds or operator.name not in _BOX_OPERATORS:
             raise UserError(
                 f"operator {operator.name} would be computed in float; change the layer that it "
                 "comes from, or pass strict=False"
@@ -172,7 +186,7 @@ def to_litert(
             `burn_tf.detection.Detector`, whose file gives `exported_model`'s boxes and scores.
         precision: "compact" (default): binary kernels in one byte per weight or half of one, all
             values as in float32; "float32"; or "int8": integer arithmetic throughout, which rounds
-            all values but the signs.
+            all values but the signs. Of a detector the boxes are made of the integers in float.
         input_dtype: "uint8" (default): RGB pixels 0..255, normalised inside the file as
             `preprocess_input` does; "float32": preprocessed images; "int8" (for "int8"):
             preprocessed images as the file's scale and zero point say.
@@ -233,5 +247,5 @@ def to_litert(
     if strict:
         refuse_float_layers(report)
         if precision == "int8":
-            _refuse_float_operators(graph)
+            _refuse_float_operators(graph, _FLOAT_END in more)
     return ExportedModel(flatbuffer, report)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +13,7 @@ from burn_tf.backbones import ReActNetTiny
 from burn_tf.detection import Detector
 from burn_tf.detection.raw_outputs import AnchorBoxes
 from burn_tf.export import ExportedModel, read_labels, to_lce, to_litert, verify
+from burn_tf.export.flatbuffer import read_flatbuffer
 from burn_tf.export.runtime import load_runtime
 from tests.detection.made_boxes import NAMES
 
@@ -119,6 +122,26 @@ def test_the_surest_box_is_the_surest_detection(detector):
     np.testing.assert_allclose(np.clip(boxes[anchor] * 64, 0, 64), found.boxes[0], atol=0.01)
 
 
-def test_integers_are_refused(detector):
-    with pytest.raises(UserError, match="each layer once for precision='int8', as a detector"):
-        to_litert(detector, precision="int8", calibration=pixels(2))
+def test_integers_but_for_the_boxes(detector):
+    """The network is in integers, heads on five maps too; boxes are made of them in float."""
+    images = pixels(24)
+    result = to_litert(detector, precision="int8", calibration=images)
+    assert result.report.notes == ("boxes are made of the integers in float",)
+    assert read_labels(result.flatbuffer) == NAMES
+    operators = read_flatbuffer(result.flatbuffer).operators
+    floats = Counter(
+        operator.name
+        for operator in operators
+        if any(t is not None and t.dtype == "float32" for t in operator.outputs)
+    )
+    assert floats.pop("DEQUANTIZE") == 3
+    assert floats.keys() == {"MUL", "EXP", "ADD", "SUB", "STRIDED_SLICE", "CONCATENATION"}
+    loaded = load_runtime(result.flatbuffer)
+    assert loaded.input_dtype == np.uint8
+    assert loaded.output_shapes == ((1, ANCHORS, 4), (1, ANCHORS, 3))
+    assert verify(result.flatbuffer, detector, images).median_cosine > 0.9
+
+
+def test_boxes_in_eight_bits_are_refused(detector):
+    with pytest.raises(UserError, match="`output_dtype` must be 'float32' for a detector"):
+        to_litert(detector, precision="int8", calibration=pixels(2), output_dtype="int8")

@@ -12,8 +12,10 @@ import tensorflow as tf
 from burn_tf._checks import UserError
 from burn_tf.backbones import ReActNetTiny
 from burn_tf.data import Objects
-from burn_tf.detection import Detector, DetectorTraining, training_batches
+from burn_tf.detection import Detections, Detector, DetectorTraining, training_batches
 from burn_tf.detection.training import TrainingStep
+from burn_tf.export import to_litert
+from burn_tf.export.runtime import load_runtime
 from tests.detection.made_boxes import NAMES, made_boxes
 
 TINY = {"include_top": False, "stem_strides": 2}
@@ -132,6 +134,23 @@ def test_a_class_that_the_detector_lacks_is_refused(detector):
         DetectorTraining().run(detector, source)
 
 
+def surest(boxes: np.ndarray, scores: np.ndarray) -> Detections:
+    """What the guide says to do with a file's boxes [A, 4] and scores [A, classes]."""
+    best, classes = scores.max(axis=1), scores.argmax(axis=1)
+    kept = np.concatenate(
+        [
+            np.flatnonzero(classes == number)[
+                tf.image.non_max_suppression(
+                    boxes[classes == number], best[classes == number], 100, 0.5, 0.05
+                ).numpy()
+            ]
+            for number in range(scores.shape[1])
+        ]
+    )
+    order = kept[np.argsort(-best[kept])]
+    return Detections(np.clip(boxes[order], 0, 64), best[order], classes[order])
+
+
 @pytest.mark.slow
 def test_eight_images_by_heart():
     """The tiny binary network with a narrow head finds what it was shown; empty images stay so."""
@@ -149,3 +168,9 @@ def test_eight_images_by_heart():
     assert metrics["ap50"] > 80 and metrics["ap50_voc07"] > 80
     assert losses[-1] < 0.5 * losses[0]
     assert not (found[2].scores > 0.3).any()
+    pictures = np.stack([source.image(index) for index in range(8)])
+    content = to_litert(detector, precision="int8", calibration=pictures).flatbuffer
+    boxes, scores = load_runtime(content).run_all(pictures)
+    in_integers = [surest(*one) for one in zip(boxes * 64, scores, strict=True)]
+    metrics, _ = detection_metrics(source, in_integers, NAMES)
+    assert metrics["ap50"] > 75

@@ -209,6 +209,49 @@ def test_a_layer_used_twice(shaken: Any) -> None:
         to_litert(model, precision="int8", calibration=pixels(8, 8, 8))
 
 
+def heads_on(maps: int, activation: str, shaken: Any) -> tf.keras.Model:
+    """One convolution on maps whose values are 100 times apart, and all its outputs together."""
+    inputs = tf.keras.Input((8, 8, 3))
+    features = BinaryConv2D(16, 3)(RSign()(Layers.Conv2D(16, 3, padding="same")(inputs)))
+    levels = [Layers.Conv2D(4, 1, name=f"level_{index}")(features) for index in range(maps)]
+    head = Layers.Conv2D(5, 3, padding="same", activation=activation, name="head")
+    model = shaken(tf.keras.Model(inputs, [head(level) for level in levels]))
+    for index in range(maps):
+        layer = model.get_layer(f"level_{index}")
+        layer.kernel.assign(layer.kernel * 100.0 ** (index % 2))
+    return model
+
+
+def test_a_convolution_used_again_has_a_range_for_each_use(shaken: Any) -> None:
+    model, images = heads_on(4, "relu", shaken), pixels(32, 8, 8)
+    content = to_litert(model, precision="int8", calibration=images).flatbuffer
+    found = load_runtime(content).run_all(images)
+    wanted = model(preprocess_input(images), training=False)
+    sizes = [float(np.max(values)) for values in wanted]
+    assert max(sizes) > 20 * min(sizes)
+    for values, expected in zip(found, wanted, strict=True):
+        # One range for all would leave the small ones a dozen values.
+        assert len(np.unique(values)) > 60
+        assert np.corrcoef(values.ravel(), np.ravel(expected))[0, 1] > 0.9
+    # Its kernel is there once.
+    kernels = [o.inputs[1] for o in read_flatbuffer(content).named("CONV_2D")]
+    assert len({k.data for k in kernels if k is not None and k.shape == (5, 3, 3, 4)}) == 1
+
+
+def test_a_layer_used_again_that_cannot_be_in_integers(shaken: Any) -> None:
+    images = pixels(4, 8, 8)
+    bent = heads_on(2, "tanh", shaken)
+    with pytest.raises(UserError, match="each layer once for precision='int8'"):
+        to_litert(bent, precision="int8", calibration=images)
+    inputs = tf.keras.Input((8, 8, 3))
+    twice = Layers.Conv2D(3, 3, padding="same")
+    values = twice(inputs)
+    maps = [BinaryConv2D(3, 3)(RSign()(x)) for x in (values, twice(values))]
+    before_signs = shaken(tf.keras.Model(inputs, maps))
+    with pytest.raises(UserError, match="each layer once for precision='int8'"):
+        to_litert(before_signs, precision="int8", calibration=images)
+
+
 def test_several_outputs(shaken: Any) -> None:
     """Raw boxes and scores of a detector, in their order."""
     inputs = tf.keras.Input((16, 16, 3))
