@@ -41,6 +41,7 @@ _KEEPS_RANGE = (
     _L.Reshape,
     Rotate180,
 )
+_ASKS_RANGE = (RSign, Rotate180, _L.AveragePooling2D)
 _FUSED_ACTIVATIONS = ("linear", "relu", "relu6")
 _FIXED_RANGES = {
     "softmax": (0.0, 255 / 256),
@@ -63,8 +64,8 @@ class Integers:
         nodes: of `flat_graph`.
 
     Raises:
-        SharedLayerError: a layer with other uses feeds a sign, or ends in an activation that no
-            operator takes in.
+        SharedLayerError: a layer with other uses feeds a sign or a pool, or ends in an activation
+            that no operator takes in.
     """
 
     def __init__(self, nodes: list[Node]) -> None:
@@ -195,8 +196,8 @@ class Integers:
         """What other places ask of a use of a layer cannot depend on the order of its uses."""
         if id(node) in self._shared and not _is_fused(node.layer):
             raise SharedLayerError
-        signs = isinstance(node.layer, RSign) or takes_values(node)
-        if signs and id(self._giver(node.inputs[0])) in self._shared:
+        asks = isinstance(node.layer, _ASKS_RANGE) or takes_values(node)
+        if asks and id(self._giver(node.inputs[0])) in self._shared:
             raise SharedLayerError
 
     def _kept_range(self, layer: Any, key: str) -> Callable[..., Any] | None:
