@@ -55,7 +55,7 @@ def test_same_batches_in_the_same_order(packed, servers):
 
 @pytest.mark.slow
 def test_a_worker_that_is_gone_costs_nothing(packed, servers, monkeypatch):
-    monkeypatch.setattr(data_service, "SILENCE_SECONDS", 12.0)
+    monkeypatch.setattr(data_service, "SILENCE_SECONDS", 40.0)
     monkeypatch.setattr(data_service, "_OVERTAKING", 4)
     served = dataclasses.replace(packed, data_service=servers[0].address)
     options = {"num_views": 1, "batch_size": 2, "image_size": 16, "seed": 3, "epochs": 8}
