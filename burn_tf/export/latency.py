@@ -115,7 +115,8 @@ def _latency_line(latency: Latency) -> str:
 
 
 def _operator_lines(operators: Sequence[OperatorTime]) -> list[str]:
-    total = sum(operator.milliseconds for operator in operators)
+    # The runtime's clock counts whole microseconds: in a tiny file all may be 0.
+    total = sum(operator.milliseconds for operator in operators) or 1.0
     lines = [
         f"  {row.milliseconds:9.3f} ms  {row.milliseconds / total:6.1%}  {row.count:>4} x  "
         f"{row.name}{'' if row.delegated else ' (built-in kernel)'}"

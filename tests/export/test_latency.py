@@ -10,6 +10,7 @@ import pytest
 from burn_tf._checks import UserError
 from burn_tf.export import latency
 from burn_tf.export.latency import compare, measure, memory_of, operators_of, time_calls
+from burn_tf.export.machine import describe_machine
 from tests.export import stock_files
 
 
@@ -123,3 +124,11 @@ def test_nothing_to_measure(files, threads):
 def test_a_file_that_cannot_be_loaded():
     with pytest.raises(UserError, match=r"bytes of a \.tflite file"):
         measure(b"nothing")
+
+
+def test_operators_too_short_for_the_clock():
+    """The runtime counts whole microseconds: the parts of a tiny file may all have taken 0."""
+    rows = (latency.OperatorTime("Convolution", 2, 0.0, True),)
+    latencies = (latency.Latency(1, 0.01, 0.01, 3),)
+    report = latency.LatencyReport("litert", 9, latencies, 0, rows, "", "", describe_machine())
+    assert "0.000 ms    0.0%     2 x  Convolution" in str(report)
