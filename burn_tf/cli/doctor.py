@@ -130,20 +130,29 @@ def check_larq() -> Finding:
 
 
 def check_conversion() -> Finding:
-    """The tiny backbone becomes a file of binary operators that computes what Keras does."""
+    """The tiny backbone becomes a file of binary operators that computes what Keras does.
+
+    Weights and images are the same each time. The middle image decides: float rounding may flip a
+    value at a sign's threshold in single images, a wrong operator is wrong in all of them.
+    """
     import numpy as np
+    import tensorflow as tf
 
     from burn_tf import backbones, export
 
+    rng = np.random.default_rng(0)
+    tf.keras.utils.set_random_seed(0)
     model = backbones.ReActNetTiny(input_shape=(16, 16, 3), classes=4)
+    for weight in model.weights:  # shifts and statistics other than 0 and 1, which vanish
+        weight.assign_add(rng.normal(scale=0.1, size=weight.shape))
     exported = export.to_lce(model)
-    images = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype(np.float32)
+    images = rng.normal(size=(16, 16, 16, 3)).astype(np.float32)
     parity = export.verify(exported.flatbuffer, model, images)
     detail = (
         f"{exported.report.num_binary} binary layers, {len(exported.flatbuffer):,} bytes, "
-        f"greatest difference from Keras {parity.max_abs_difference:.1e}"
+        f"difference of the middle image from Keras {parity.median_abs_difference:.1e}"
     )
-    agrees = parity.max_abs_difference < 1e-3
+    agrees = parity.median_abs_difference < 1e-3
     cure = "" if agrees else "pip install --force-reinstall 'larq-compute-engine>=0.16,<0.17'"
     return Finding("conversion to LCE", detail, cure)
 

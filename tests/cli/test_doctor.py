@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from typing import Any
 
+import numpy as np
 import pytest
 
 from burn_tf.cli import doctor
@@ -92,3 +94,24 @@ def test_a_check_that_fails_becomes_a_finding(
     )
     assert cli.main(["doctor"]) == 2
     assert "AttributeError: module has no attribute 'layers'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("images", "sound"), [(slice(0, 1), True), (slice(None), False)], ids=["one image", "all"]
+)
+def test_a_wrong_file_is_found_and_a_flipped_sign_is_not_one(
+    images: slice, sound: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from burn_tf.export import parity
+
+    keras_outputs = parity._keras_outputs
+
+    def altered(*args: Any) -> list[np.ndarray]:
+        (outputs,) = keras_outputs(*args)
+        outputs[images] += 0.01
+        return [outputs]
+
+    monkeypatch.setattr(parity, "_keras_outputs", altered)
+    finding = doctor.check_conversion()
+    assert (finding.cure == "") == sound
+    assert sound or "larq-compute-engine" in finding.cure
