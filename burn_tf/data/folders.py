@@ -171,7 +171,7 @@ def _labels(spec: str, found: Found) -> tuple[list[int] | None, tuple[str, ...] 
     if classes and any(label is None for _, label in found):
         raise UserError(
             "`data` must hold either images or a folder per class, not both; move the loose images "
-            f"away. Received: {spec!r}"
+            f"away, or name the images in a file: list:FILE. Received: {spec!r}"
         )
     if len(classes) < 2:  # one folder is a place, not a class
         return None, None

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -83,10 +83,15 @@ def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
     return (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
 
 
-def _lowered(
-    model: tf.keras.Model, request: _Request, calibration: np.ndarray | None
-) -> tuple[Forward, tuple[str, ...]]:
-    """From images of the file's type to the model's outputs, and notes."""
+class _Lowered(NamedTuple):
+    """From images of the file's type to the model's outputs; `ends_in_float`: to boxes, of int8."""
+
+    forward: Forward
+    notes: tuple[str, ...] = ()
+    ends_in_float: bool = False
+
+
+def _lowered(model: tf.keras.Model, request: _Request, calibration: np.ndarray | None) -> _Lowered:
     plain = from_pixels(lambda x: model(x, training=False), request.input_dtype)
     integer = request.precision == "int8"
     try:
@@ -98,10 +103,10 @@ def _lowered(
                 "`model` must use each layer once for precision='int8', plain convolutions "
                 f"excepted: take 'compact'. Received: {model.name!r}, which uses others again"
             ) from error
-        return plain, (_SHARED,)
+        return _Lowered(plain, (_SHARED,))
     if integers is None:
         lower_binary_layers(nodes, shifted_step)
-        return plain, ()
+        return _Lowered(plain)
     if calibration is None:
         raise UserError("precision='int8' needs `calibration`: about 100 images, uint8 or float32")
     if integers.ends_in_float and request.output_dtype == "int8":
@@ -113,7 +118,8 @@ def _lowered(
     rounded = from_pixels(
         lambda x: model(integers.mark(x), training=False), request.input_dtype, integers.pixels
     )
-    return rounded, ((_FLOAT_END,) if integers.ends_in_float else ())
+    notes = (_FLOAT_END,) if integers.ends_in_float else ()
+    return _Lowered(rounded, notes, integers.ends_in_float)
 
 
 @contextlib.contextmanager
@@ -230,8 +236,8 @@ def to_litert(
     kind = f"{precision} for LiteRT"
     metadata = model_metadata(model, kind, request.shape, input_dtype, labels)
     frozen = frozen_model(rebuilt, folded_weights(rebuilt))
-    forward, more = _lowered(frozen, request, calibration)
-    flatbuffer = _convert(forward, frozen.variables, request)
+    lowered = _lowered(frozen, request, calibration)
+    flatbuffer = _convert(lowered.forward, frozen.variables, request)
     if precision == "compact":
         flatbuffer = compact(flatbuffer, int4_from)
     flatbuffer = with_metadata(flatbuffer, metadata)
@@ -242,10 +248,10 @@ def to_litert(
         operators=graph.counts(),
         size_bytes=len(flatbuffer),
         float_weight_bytes=float_weight_bytes(rebuilt),
-        notes=notes + more,
+        notes=notes + lowered.notes,
     )
     if strict:
         refuse_float_layers(report)
         if precision == "int8":
-            _refuse_float_operators(graph, _FLOAT_END in more)
+            _refuse_float_operators(graph, lowered.ends_in_float)
     return ExportedModel(flatbuffer, report)
