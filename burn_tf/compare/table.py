@@ -234,7 +234,7 @@ def _shown_row(row: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
     if any(other["reported_top1"] is not None for other in table["rows"]):
         reported = row["reported_top1"]
         cells["reported"] = "" if reported is None else f"{reported:.2f} (authors)"
-    elif table["preset"]:
+    elif table["preset"] and PRESETS[table["preset"]].is_published:
         cells["reported"] = "not known here"
     seconds, peak, speed = row["seconds"], row["peak_bytes"], row["images_per_second"]
     cells["time"] = "" if seconds is None else format_duration(seconds)

@@ -68,3 +68,8 @@ def test_unknown_figures_are_not_invented(compared: Make, fake: Any) -> None:
     table = comparison.run()
     assert {row["reported"] for row in shown(table)} == {"not known here"}
     assert "reported: not known here" in comparison.text(table)
+
+
+def test_an_ablation_of_ours_has_no_column_for_papers(compared: Make, fake: Any) -> None:
+    rows = shown(compared(fake(), methods=(), preset="burn_forms").run())
+    assert len(rows) == 7 and all("reported" not in row for row in rows)
