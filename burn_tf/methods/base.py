@@ -313,6 +313,10 @@ class SSLMethod(tf.keras.Model):
         self.after_update(step)
         return flipped
 
+    def carried_state(self) -> list[tf.Variable]:
+        """What the next stage goes on from beside networks, such as a queue's keys."""
+        return []
+
     def schedule_values(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scheduled quantities worth a curve: the learning rate here, more in the methods."""
         return {

@@ -152,6 +152,9 @@ class MoCoV2(MomentumMethod):
         (keys,) = rows
         self.queue.push(directions(distribute.all_gather(keys)))
 
+    def carried_state(self) -> list[tf.Variable]:
+        return [*super().carried_state(), self.queue.keys, self.queue.position]
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

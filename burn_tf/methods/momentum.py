@@ -108,6 +108,9 @@ class MomentumMethod(SSLMethod):
         online = [weight for _, network in pairs for weight in getattr(network, kind)]
         self._average.update(targets, online, self.ema_decay(step))
 
+    def carried_state(self) -> list[tf.Variable]:
+        return [*super().carried_state(), self.decay_product]
+
     def schedule_values(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
             **super().schedule_values(step),

@@ -86,8 +86,9 @@ def next_stage(
 ) -> SSLMethod:
     """The same method with its backbone in another mode, all weights kept, update count at 0.
 
-    A target network of the method changes its mode with the backbone. `total_steps` sets the length
-    of the new stage, where it differs, in the method and in its schedules.
+    A target network of the method changes its mode with the backbone. Averages and queues go on
+    from where they are, but for a `restart`, with which they start anew. `total_steps` sets the
+    length of the new stage, where it differs, in the method and in its schedules.
     """
     config = method.get_config()
     if total_steps is not None:
@@ -103,6 +104,9 @@ def next_stage(
     for name in _network_names(method):
         if name not in restart:
             getattr(following, name).set_weights(getattr(method, name).get_weights())
+    if not restart:
+        for old, new in zip(method.carried_state(), following.carried_state(), strict=True):
+            new.assign(old.numpy())
     return following
 
 

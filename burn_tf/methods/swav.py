@@ -168,6 +168,9 @@ class SwAV(JointEmbedding):
         for queue, embeddings in zip(self.queues, rows, strict=True):
             queue.push(distribute.all_gather(embeddings))
 
+    def carried_state(self) -> list[tf.Variable]:
+        return [*super().carried_state(), *self.queue_state]
+
     def _shared_out(self, view: int, scores: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Codes [N, P] of the global batch, with the help of the queue when it is in use."""
         if not self.queues:

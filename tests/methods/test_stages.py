@@ -11,7 +11,19 @@ import tensorflow as tf
 from burn_tf._checks import UserError
 from burn_tf.backbones import set_binarize
 from burn_tf.layers import BinaryConv2D
-from burn_tf.methods import BURN, MSBReg, MultiStage, Stage, next_stage
+from burn_tf.methods import (
+    BURN,
+    BYOL,
+    S2BNN,
+    MoCoV2,
+    MSBReg,
+    MultiStage,
+    SSLMethod,
+    Stage,
+    SwAV,
+    next_stage,
+)
+from burn_tf.schedules import EMADecay
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
 
@@ -68,6 +80,65 @@ def test_target_network_changes_mode_too(student: tf.keras.Model) -> None:
     model = MSBReg(set_binarize(student, "activations"), hidden_dim=8, embedding_dim=6)
     following = next_stage(model, "both")
     assert binarize_modes(following.target_backbone) == {"both"}
+
+
+def _byol(student: tf.keras.Model) -> BYOL:
+    return BYOL(student, hidden_dim=8, embedding_dim=6, ema_decay=EMADecay(9, base=0.9))
+
+
+def _moco(student: tf.keras.Model) -> MoCoV2:
+    return MoCoV2(student, hidden_dim=8, embedding_dim=6, queue_size=12)
+
+
+def _swav(student: tf.keras.Model) -> SwAV:
+    return SwAV(student, hidden_dim=8, embedding_dim=6, num_prototypes=4, queue_size=12)
+
+
+def _s2bnn(student: tf.keras.Model) -> S2BNN:
+    contrast = {"queue_size": 12}
+    return S2BNN(student, mode="contrastive", hidden_dim=8, embedding_dim=6, contrast=contrast)
+
+
+@pytest.mark.parametrize("make", [_byol, _moco, _swav, _s2bnn])
+def test_averages_and_queues_go_on(
+    make: Callable[[tf.keras.Model], SSLMethod], student: tf.keras.Model, views: Views
+) -> None:
+    def state(method: SSLMethod) -> dict[str, np.ndarray]:
+        of = method.contrast if isinstance(method, S2BNN) else method
+        names = ("decay_product", "queue_keys", "queue_position", "queue_state")
+        found = {name: getattr(of, name) for name in names if hasattr(of, name)}
+        return {f"{name} {i}": v.numpy() for name in found for i, v in enumerate(flat(found[name]))}
+
+    def flat(value: object) -> list[tf.Variable]:
+        return list(value) if isinstance(value, (list, tuple)) else [value]
+
+    method = make(set_binarize(student, "activations"))
+    before = state(method)
+    method.compile(tf.keras.optimizers.SGD(0.1))
+    method.fit(tf.data.Dataset.from_tensors(views(2)).repeat(3), verbose=0)
+    after = state(method)
+    changed = [name for name in after if np.any(after[name] != before[name])]
+    assert changed, "nothing to hand over"
+    carried = state(next_stage(method, "both"))
+    for name, value in after.items():
+        np.testing.assert_array_equal(carried[name], value, err_msg=name)
+
+
+def test_a_target_is_not_overwritten_by_the_first_update_of_a_stage(
+    student: tf.keras.Model, views: Views
+) -> None:
+    method = _byol(set_binarize(student, "activations"))
+    method.compile(tf.keras.optimizers.SGD(0.1))
+    method.fit(tf.data.Dataset.from_tensors(views(2)).repeat(3), verbose=0)
+    following = next_stage(method, "both")
+    following.compile(tf.keras.optimizers.SGD(0.0))
+    following.fit(tf.data.Dataset.from_tensors(views(2)), verbose=0)
+    kernel = following.projector.trainable_weights[0].numpy()
+    old = method.target_projector.trainable_weights[0].numpy()
+    share = 0.1 / (1 - 0.9 * method.decay_product.numpy())
+    new = following.target_projector.trainable_weights[0].numpy()
+    np.testing.assert_allclose(new, (1 - share) * old + share * kernel, rtol=1e-5, atol=1e-7)
+    assert np.abs(new - kernel).max() > 1e-3
 
 
 def test_refuses(burn: BURN) -> None:
