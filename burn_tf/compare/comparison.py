@@ -20,6 +20,7 @@ from burn_tf.compare.settings import Settings
 from burn_tf.compare.table import Outcome, failure_lines, shown, summary, table_rows
 from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE, Job
 from burn_tf.report import format_table
+from burn_tf.training.pretraining import check_recipe
 
 RECORD_FILE, TABLE_FILE, PAGE_FILE = "comparison.json", "table.json", "report.html"
 LOG_FILE = "log.txt"
@@ -65,6 +66,7 @@ class Comparison:
         self.plan = Plan(settings, self.folder)
         self._record = self._wanted_record()
         self._check_folder()
+        self._check_recipes()
 
     def run(self) -> dict[str, Any]:
         """Do what is left to do; returns what `table.json` holds."""
@@ -105,6 +107,17 @@ class Comparison:
                 f"{self.folder} belongs to another comparison (differs in {', '.join(differing)}): "
                 "use another work directory or delete it"
             )
+
+    def _check_recipes(self) -> None:
+        """Raise where a row cannot be trained as asked; rows before it would be done by then."""
+        first = self.settings.seeds[0]
+        left = [run for run in self.plan.runs if not (run.folder / RESULT_FILE).exists()]
+        for run in left:
+            if run.trained and run.recipe is not None and run.seed == first:
+                try:
+                    check_recipe(run.recipe)
+                except UserError as error:
+                    raise UserError(f"{run.row}: {error}") from error
 
     def _do(self, run: Run, label: str) -> None:
         say(label)

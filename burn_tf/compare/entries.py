@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from burn_tf.recipes import options
+from burn_tf.recipes.base import Optimizer, Views
 from burn_tf.recipes.options import MethodOptions
 
 UNTRAINED, RAW_PIXELS, TEACHER = "untrained", "raw_pixels", "teacher"
@@ -16,6 +17,12 @@ BASELINES: Mapping[str, str] = MappingProxyType(
 # For runs of minutes: the papers' 0.996 and 0.999 would hardly leave the initial weights.
 _EMA = 0.99
 _MOST_KEYS = 65_536
+# Of SwAV's six, for runs of minutes.
+_LOCAL_VIEWS = 4
+_LEAST_LOCAL = 8
+_LOCAL_POLICIES = {"cifar": "cifar_local", "digits": "digits"}
+# S2-BNN's for MoCo v2: no warm-up.
+_TUNED = Optimizer("adam", learning_rate=3e-4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +64,27 @@ class Entry:
         options: from sizes to the recipe's choice of method.
         num_views: views of each image in a step.
         form: what tells it from another entry of the same method.
+        local_views: small views of each image in a step, beside the others (multi-crop).
+        optimizer: the method's own, where its form is one of training; None: as all others.
     """
 
     options: Callable[[Sizes], MethodOptions]
     num_views: int = 2
     form: str = ""
+    local_views: int = 0
+    optimizer: Optimizer | None = None
+
+    def views(self, shared: Views, num_views: int | None = None) -> Views:
+        """Its views: the policy and size that all methods share."""
+        own = dataclasses.replace(shared, num_views=num_views or self.num_views)
+        if not self.local_views:
+            return own
+        return dataclasses.replace(
+            own,
+            local_views=self.local_views,
+            local_size=max(_LEAST_LOCAL, shared.image_size * 3 // 7),  # 96 of 224 pixels
+            local_policy=_LOCAL_POLICIES.get(shared.policy, "multicrop_local"),
+        )
 
 
 def _burn(sizes: Sizes) -> MethodOptions:
@@ -98,10 +121,18 @@ def _infomin(sizes: Sizes) -> MethodOptions:
     )
 
 
-def _s2bnn(sizes: Sizes) -> MethodOptions:
+def _s2bnn(sizes: Sizes) -> options.S2BNNOptions:
     return options.S2BNNOptions(
         hidden_dim=sizes.feature_dim, queue_size=sizes.queue_size, ema_decay=_EMA
     )
+
+
+def _s2bnn_contrastive(sizes: Sizes) -> MethodOptions:
+    return dataclasses.replace(_s2bnn(sizes), mode="contrastive")
+
+
+def _s2bnn_both(sizes: Sizes) -> MethodOptions:
+    return dataclasses.replace(_s2bnn(sizes), mode="both")
 
 
 def _swav(sizes: Sizes) -> MethodOptions:
@@ -143,9 +174,14 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "burn_authors": Entry(_burn_authors, form="authors' code"),
         "msbreg": Entry(_msbreg),
         "byol": Entry(_byol),
+        "byol_multicrop": Entry(_byol, form="multi-crop", local_views=_LOCAL_VIEWS),
         "moco_v2": Entry(_moco_v2),
+        "moco_v2_tuned": Entry(_moco_v2, form="tuned", optimizer=_TUNED),
         "s2bnn": Entry(_s2bnn, num_views=1),
+        "s2bnn_contrastive": Entry(_s2bnn_contrastive, form="contrast"),
+        "s2bnn_both": Entry(_s2bnn_both, form="distillation and contrast"),
         "swav": Entry(_swav),
+        "swav_multicrop": Entry(_swav, form="multi-crop", local_views=_LOCAL_VIEWS),
         "simclr_v2": Entry(_simclr_v2),
         "infomin": Entry(_infomin, num_views=3),
         "simsiam": Entry(_simsiam),

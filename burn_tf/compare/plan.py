@@ -109,7 +109,7 @@ class Plan:
         for setting in self.settings.overrides:
             _check_override(setting)
         recipe = dataclasses.replace(recipe, backbone=network, max_steps=None)
-        return _fitted(override(recipe, self.settings.overrides), self.train)
+        return override(_fitted(recipe, self.train), self.settings.overrides)
 
     def _network(self, base: Recipe) -> Network:
         preset = PRESETS[self.settings.preset].backbone if self.settings.preset else None
@@ -198,10 +198,13 @@ class Plan:
     def _with_method(self, recipe: Recipe, variant: Variant) -> Recipe:
         entry = METHODS[variant.method]
         options = dataclasses.replace(entry.options(self.sizes), **variant.options)
-        count = variant.num_views or entry.num_views
-        views = dataclasses.replace(recipe.views, num_views=count)
-        teacher = self._teacher(recipe.seed, options.teacher) if options.teacher else None
-        return dataclasses.replace(recipe, method=options, views=views, teacher=teacher)
+        return dataclasses.replace(
+            recipe,
+            method=options,
+            views=entry.views(recipe.views, variant.num_views),
+            optimizer=entry.optimizer or recipe.optimizer,
+            teacher=self._teacher(recipe.seed, options.teacher) if options.teacher else None,
+        )
 
     def _teacher(self, seed: int, kind: str) -> Teacher:
         given = self.settings.teacher

@@ -16,6 +16,7 @@ from burn_tf.compare.plan import Plan, Run
 from burn_tf.compare.presets import PRESETS, REPORTED, Variant
 from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE
 from burn_tf.evaluation.embedding import COLLAPSED_BELOW
+from burn_tf.recipes.base import Views
 from burn_tf.report import read_metrics
 from burn_tf.report.numbers import format_duration
 from burn_tf.report.training_curves import Metrics
@@ -190,6 +191,11 @@ def _title(run: Run, variant: Variant | None) -> str:
     return f"{title}, {form}" if form else title
 
 
+def _view_count(views: Views) -> str:
+    """Of each image in a step; small ones after a plus."""
+    return f"{views.num_views}+{views.local_views}" if views.local_views else f"{views.num_views}"
+
+
 def _statistics(outcomes: Sequence[Outcome], probes: Sequence[str]) -> dict[str, Any]:
     results = [outcome.result for outcome in outcomes if outcome.result is not None]
     trained = results if outcomes[0].run.trained else []
@@ -198,7 +204,7 @@ def _statistics(outcomes: Sequence[Outcome], probes: Sequence[str]) -> dict[str,
     recipe = outcomes[0].run.recipe
     return {
         "stages": list(recipe.stages) if recipe else [],
-        "views": recipe.views.num_views if recipe and outcomes[0].run.trained else None,
+        "views": _view_count(recipe.views) if recipe and outcomes[0].run.trained else None,
         "runs": len(outcomes),
         "finished": len(results),
         "probes": {probe: _spread([score[probe] for score in scores]) for probe in probes},

@@ -16,6 +16,7 @@ from burn_tf import distribute
 from burn_tf._checks import UserError, check_integer
 from burn_tf.layers import BinaryConv2D
 from burn_tf.methods import unused_arguments
+from burn_tf.methods.batch_sizes import BatchSizes
 from burn_tf.methods.loss_scale import LossScale
 from burn_tf.methods.micro_batches import (
     BatchShare,
@@ -112,6 +113,7 @@ class SSLMethod(tf.keras.Model):
         self.accumulate = 1
         self.loss_scale: LossScale | None = None
         self.update_step = tf.Variable(0, trainable=False, dtype=tf.int64, name="update_step")
+        self._batch_sizes = BatchSizes(self.check_batch)
         # Networks come with their weights: without this Keras warns of saving a model without any.
         self.built = True
 
@@ -227,7 +229,8 @@ class SSLMethod(tf.keras.Model):
             if size is not None:
                 self.check_batch(size)
             check_accumulation(self, size, self.accumulate)
-        return super().fit(x, *args, **kwargs)
+        with self._batch_sizes.in_plain_words():
+            return super().fit(x, *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Refused: Keras would give a loss of 0. See `burn_tf.evaluation`."""
@@ -256,15 +259,17 @@ class SSLMethod(tf.keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update from one batch of views; returns every figure that is logged."""
-        views = tuple(tf.nest.flatten(data))
+        views = tf.nest.flatten(data)
         self.check_views(len(views))
+        views = self._batch_sizes.checked(views)
         step = tf.identity(self.update_step)
         variables = self.trainable_variables
         share = accumulated(self._share, views, variables, self.accumulate)
         features, *remembered = share.rows
         gradients = distribute.all_reduce_sum(share.gradients)
         gradients, flipped, update_figures = self._update(gradients, remembered)
-        self.update_step.assign_add(1)
+        with tf.control_dependencies(views[:1]):
+            self.update_step.assign_add(1)
         logs = {
             **share.figures,
             "feature_std": feature_deviation(distribute.all_gather(features)),

@@ -8,7 +8,6 @@ from typing import Any
 import tensorflow as tf
 
 from burn_tf._checks import check_range
-from burn_tf.layers import mlp_head
 from burn_tf.losses._vectors import directions
 from burn_tf.methods import micro_batches
 from burn_tf.methods.base import feature_dim
@@ -31,8 +30,8 @@ class InfoMin(MoCoV2):
     Args:
         backbone, projector: as in `MoCoV2`; the backbone must take the pieces' size too, hence be
             built for any size, `input_shape=(None, None, 3)`.
-        jigsaw_head: m, model from [B, 9 D] to [B, d]; None: Dense(d) for each piece, shared, then
-            Dense - ReLU - Dense.
+        jigsaw_head: m, model from [B, 9 D] to [B, d]; None: Dense - ReLU - Dense(d) for each piece,
+            shared, then Dense(d) on all nine (the authors').
         jigsaw_weight: 1 - beta, in [0, 1]; 0.5 (the authors').
         hidden_dim: hidden size of heads built here; 2048 (the paper's).
         temperature: T > 0; 0.15 (the authors').
@@ -110,7 +109,8 @@ class InfoMin(MoCoV2):
 def _jigsaw_head(feature_dim: int, hidden_dim: int, embedding_dim: int) -> tf.keras.Model:
     inputs = tf.keras.Input([PIECES * feature_dim], name="pieces")
     pieces = tf.keras.layers.Reshape([PIECES, feature_dim], name="split")(inputs)
+    pieces = tf.keras.layers.Dense(hidden_dim, activation="relu", name="piece_hidden")(pieces)
     pieces = tf.keras.layers.Dense(embedding_dim, name="piece")(pieces)
     joined = tf.keras.layers.Flatten(name="join")(pieces)
-    head = mlp_head(PIECES * embedding_dim, [hidden_dim], embedding_dim, norm="none", name="puzzle")
-    return tf.keras.Model(inputs, head(joined), name="jigsaw_head")
+    outputs = tf.keras.layers.Dense(embedding_dim, name="puzzle")(joined)
+    return tf.keras.Model(inputs, outputs, name="jigsaw_head")

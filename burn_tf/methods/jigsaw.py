@@ -10,6 +10,15 @@ GRID = 3
 PIECES = GRID * GRID
 
 
+def check_side(side: int) -> None:
+    """Raise where the cells of an image with this smaller side, in pixels, have less than 2."""
+    if side < 2 * GRID:
+        raise UserError(
+            f"images must have at least {2 * GRID} pixels a side to be cut into {PIECES} pieces. "
+            f"Received: {side}"
+        )
+
+
 def jigsaw_pieces(images: tf.Tensor, numbers: tf.Tensor, crop: float = 0.75) -> tf.Tensor:
     """Nine pieces of each image, each cropped at random within its cell, in random order.
 
@@ -36,12 +45,8 @@ def jigsaw_pieces(images: tf.Tensor, numbers: tf.Tensor, crop: float = 0.75) -> 
         InfoMin, NeurIPS 2020, appendix, arXiv 2005.10243.
     Departs from source: pieces are cut from a finished view; they are not augmented one by one.
     """
+    check_side(min(images.shape[1:3]))
     cell = (images.shape[1] // GRID, images.shape[2] // GRID)
-    if min(cell) < 2:
-        raise UserError(
-            f"`images` must have at least {2 * GRID} pixels a side to be cut into {PIECES} pieces. "
-            f"Received: {images.shape[1]} x {images.shape[2]}"
-        )
     size = tuple(max(1, round(crop * side)) for side in cell)
     batch = tf.shape(images)[0]
     cut = images[:, : GRID * cell[0], : GRID * cell[1]]

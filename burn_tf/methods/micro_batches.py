@@ -176,8 +176,11 @@ class _Accumulation:
         return run(self._average, (sums, notes, views))
 
     def _nothing(self) -> tuple[list[tf.Tensor], tf.Tensor]:
-        # A vector whose length may grow in the loop; `shape_invariants` refuse several replicas.
-        notes = tf.compat.v1.placeholder_with_default(tf.zeros([0]), [None])
+        # A vector per part, whose length is known once `compute` has been traced. XLA takes no
+        # tensor that grows in a loop, and a strategy no `tf.TensorArray`.
+        notes = tf.raw_ops.TensorListReserve(
+            element_shape=-1, num_elements=self.count, element_dtype=tf.float32
+        )
         return [tf.zeros_like(variable) for variable in self.variables], notes
 
     def _add(
@@ -189,7 +192,8 @@ class _Accumulation:
         figures = tf.stack([tf.cast(value, tf.float32) for value in share.figures.values()])
         flat = [tf.reshape(rows, [-1]) for rows in share.rows]
         added = [total + one for total, one in zip(sums, share.gradients, strict=True)]
-        return added, tf.concat([notes, figures, *flat], axis=0)
+        note = tf.concat([figures, *flat], axis=0)
+        return added, tf.raw_ops.TensorListSetItem(input_handle=notes, index=index, item=note)
 
     def _average(
         self, sums: Sequence[tf.Tensor], notes: tf.Tensor, views: Sequence[tf.Tensor]
@@ -197,7 +201,10 @@ class _Accumulation:
         """The whole batch's share from what the loop has gathered: the fields of `BatchShare`."""
         size = tf.shape(views[0])[0] // self.count
         lengths = [len(self.names), *[size * width for width in self.widths]]
-        figures, *rows = tf.split(tf.reshape(notes, [self.count, -1]), lengths, axis=1)
+        joined = tf.raw_ops.TensorListStack(
+            input_handle=notes, element_shape=-1, element_dtype=tf.float32, num_elements=self.count
+        )
+        figures, *rows = tf.split(tf.reshape(joined, [self.count, -1]), lengths, axis=1)
         means = tf.unstack(tf.reduce_mean(figures, axis=0), num=len(self.names))
         return (
             [total / self.count for total in sums],

@@ -91,22 +91,29 @@ class KeyQueue:
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Highest logit [B], sum of exp(logit - highest) [B], softmax-weighted mean key [B, d]."""
         shape = tf.shape(queries)
+        whole = self.size - self.size % _BLOCK_ROWS
 
-        def block(
-            start: tf.Tensor, highest: tf.Tensor, total: tf.Tensor, summed: tf.Tensor
+        # XLA, and a TPU with it, needs to know how many rows are read.
+        def read(
+            count: int, start: tf.Tensor, highest: tf.Tensor, total: tf.Tensor, summed: tf.Tensor
         ) -> tuple[tf.Tensor, ...]:
-            rows = tf.gather(self.keys, tf.range(start, tf.minimum(start + _BLOCK_ROWS, self.size)))
+            rows = tf.gather(self.keys, start + tf.range(count))
             logits = tf.matmul(queries, rows, transpose_b=True) / temperature
             higher = tf.maximum(highest, tf.reduce_max(logits, axis=1, keepdims=True))
             weights, kept = tf.exp(logits - higher), tf.exp(highest - higher)
             total = total * kept + tf.reduce_sum(weights, axis=1, keepdims=True)
-            return start + _BLOCK_ROWS, higher, total, summed * kept + tf.matmul(weights, rows)
+            return start + count, higher, total, summed * kept + tf.matmul(weights, rows)
 
         nothing = tf.zeros([shape[0], 1])
-        _, highest, total, summed = tf.while_loop(
-            lambda start, *_: start < self.size,
-            block,
-            (tf.constant(0), nothing + tf.float32.min, nothing, tf.zeros(shape)),
-            parallel_iterations=1,
-        )
+        state = (tf.constant(0), nothing + tf.float32.min, nothing, tf.zeros(shape))
+        if whole:
+            state = tf.while_loop(
+                lambda start, *_: start < whole,
+                lambda *block: read(_BLOCK_ROWS, *block),
+                state,
+                parallel_iterations=1,
+            )
+        if whole < self.size:
+            state = read(self.size - whole, *state)
+        _, highest, total, summed = state
         return highest[:, 0], total[:, 0], summed / total

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from burn_tf._checks import UserError, check_choice, check_integer, nearest
+from burn_tf._checks import UserError, check_choice, check_integer, check_range, nearest
 from burn_tf.recipes.options import MethodOptions
 
 OPTIMIZERS = ("adam", "lars", "sgd")
@@ -137,6 +137,7 @@ class Recipe:
             check_integer("max_steps", self.max_steps, low=1)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("optimizer.name", self.optimizer.name, OPTIMIZERS)
+        check_range("optimizer.learning_rate", self.optimizer.learning_rate, low=0.0)
         check_choice("optimizer.scale_rule", self.optimizer.scale_rule, SCALE_RULES)
         if not self.stages:
             raise UserError("`stages` must name at least one stage. Received: ()")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from burn_tf._checks import check_choice
+
 
 @dataclasses.dataclass(frozen=True)
 class MethodOptions:
@@ -16,11 +18,13 @@ class MethodOptions:
         labels: whether it learns from labels.
         multicrop: whether views may be of several sizes.
         sees_pieces: whether the backbone also sees pieces of views.
+        keeps_projector: whether a projector is left that a student may learn from.
     """
 
     method: ClassVar[str]
     multicrop: ClassVar[bool] = False
     sees_pieces: ClassVar[bool] = False
+    keeps_projector: ClassVar[bool] = True
 
     @property
     def teacher(self) -> str:
@@ -36,6 +40,7 @@ class BURNOptions(MethodOptions):
     """Arguments of `burn_tf.methods.BURN`; each stage starts lambda(t) anew."""
 
     method = "BURN"
+    keeps_projector = False
     num_outputs: int = 2000
     hidden_dim: int = 2000
     temperature: float = 0.2
@@ -199,7 +204,11 @@ class SupervisedOptions(MethodOptions):
     """
 
     method = "Supervised"
+    keeps_projector = False
     targets: str = "labels"
+
+    def __post_init__(self) -> None:
+        check_choice("method.targets", self.targets, ("labels", "teacher"))
 
     @property
     def teacher(self) -> str:

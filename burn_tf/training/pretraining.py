@@ -20,6 +20,7 @@ from burn_tf.data import Source, get_policy, load_source
 from burn_tf.data.views import steps_per_epoch
 from burn_tf.layers import mlp_head
 from burn_tf.methods import SSLMethod
+from burn_tf.methods.jigsaw import check_side
 from burn_tf.recipes import Recipe, get_recipe
 from burn_tf.training.building import (
     build_backbone,
@@ -171,23 +172,28 @@ def check_recipe(recipe: Recipe) -> None:
     """Raise where the recipe's method cannot be built as the recipe says; reads no data.
 
     Raises:
-        UserError: for options out of range, too few views, a batch that a loss cannot use, a
-            teacher without the head that the method needs.
+        UserError: for options out of range, too few views, views too small to be cut up, a batch
+            that a loss cannot use, a teacher without the head that the method needs.
     """
     for policy in recipe.views.policies():
         get_policy(policy)
+    if recipe.method.sees_pieces:
+        check_side(recipe.views.image_size)
     teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
     head = None
     if recipe.method.teacher == "head" and _has_head(recipe):
         head = _stand_in_head()
     build_method(recipe, teacher, 1, teacher_head=head, num_classes=2)
+    build_optimizer(recipe, steps_per_epoch=1, total_steps=1)
 
 
 def _has_head(recipe: Recipe) -> bool:
     options = recipe.teacher
     if options is None:
         return False
-    return options.head is not None if options.weights is not None else options.recipe is not None
+    if options.weights is not None or options.recipe is None:
+        return options.head is not None
+    return get_recipe(options.recipe).method.keeps_projector
 
 
 def check_runnable(recipe: Recipe, source: Source, workers: Workers | None = None) -> None:

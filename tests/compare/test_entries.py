@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
-from burn_tf.compare.entries import METHODS, Sizes
+from burn_tf.cli.main import main
+from burn_tf.compare.entries import BASELINES, METHODS, Sizes
 from burn_tf.recipes import get_recipe, options
 
 SIZES = Sizes(feature_dim=512, batch_size=128, num_images=5000)
@@ -28,6 +30,12 @@ def test_both_forms_of_burn_differ_where_the_paper_and_its_code_do() -> None:
         sizes = {"num_outputs": ours.num_outputs, "hidden_dim": ours.hidden_dim}
         assert dataclasses.replace(theirs.method, **sizes) == ours
         assert METHODS[entry].num_views == theirs.views.num_views
+
+
+def test_the_help_names_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--help"]) == 0
+    shown = re.split(r"[\s,]+", capsys.readouterr().out)
+    assert {*METHODS, *BASELINES} <= set(shown)
 
 
 @pytest.mark.parametrize("batch, images", [(128, 5000), (16, 64), (256, 256)])

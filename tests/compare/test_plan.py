@@ -13,6 +13,7 @@ from PIL import Image
 from burn_tf._checks import UserError
 from burn_tf.compare import METHODS, PRESETS, Settings
 from burn_tf.compare.plan import Plan, Run, load_splits
+from burn_tf.recipes import get_recipe
 from burn_tf.training import TeacherCache
 from burn_tf.training.pretraining import check_recipe
 
@@ -31,9 +32,17 @@ def test_methods_differ_in_method_and_views_alone(small: Make, tmp_path: Path) -
     for run in runs.values():
         assert run.recipe is not None
         views = dataclasses.replace(run.recipe.views, num_views=1)
+        if run.row.endswith("_multicrop"):
+            assert (views.local_views, views.local_size, views.local_policy) == (4, 8, "digits")
+            views = plan.base.views
         alike = dataclasses.replace(
             run.recipe, name="", method=plan.base.method, views=views, teacher=None
         )
+        if run.row == "moco_v2_tuned":
+            tuned = get_recipe("moco_v2_tuned_cifar10").optimizer
+            assert (tuned.name, tuned.learning_rate) == ("adam", 3e-4)
+            assert alike.optimizer == dataclasses.replace(tuned, warmup_epochs=0.0)
+            alike = dataclasses.replace(alike, optimizer=plan.base.optimizer)
         plain.add(alike)
     assert len(plain) == 1
     (recipe,) = plain
@@ -158,3 +167,9 @@ def test_a_teacher_cache_is_for_what_a_teacher_teaches(small: Make, tmp_path: Pa
     assert Plan(small(methods=("burn", "untrained", "raw_pixels"), teacher_cache=cache), tmp_path)
     with pytest.raises(UserError, match=r"without a frozen teacher is compared.*Received: swav"):
         Plan(small(methods=("burn", "swav"), teacher_cache=cache), tmp_path)
+
+
+def test_a_batch_that_is_asked_for_stays_as_it_is(small: Make, tmp_path: Path) -> None:
+    plan = Plan(small(methods=("wmse",), overrides=("batch_size=32",)), tmp_path)
+    assert plan.base.batch_size == plan.sizes.batch_size == 32
+    assert [run.recipe.batch_size for run in plan.runs if run.recipe is not None] == [32]

@@ -222,6 +222,18 @@ def test_small_views_and_a_backbone_for_the_large_ones(tmp_path: Path) -> None:
         check_recipe(override(get_recipe("barlow_twins_digits"), small))
 
 
+@pytest.mark.parametrize("teacher", ["burn_digits", "supervised_digits"])
+def test_a_recipe_that_leaves_no_projector_teaches_no_s2bnn(teacher: str) -> None:
+    recipe = override(get_recipe("s2bnn_digits"), [f"teacher.recipe={teacher}"])
+    with pytest.raises(UserError, match="Received: a teacher without head"):
+        check_recipe(recipe)
+
+
+def test_targets_are_named_as_they_are() -> None:
+    with pytest.raises(UserError, match=r"`method\.targets`.*Did you mean 'labels'"):
+        override(get_recipe("supervised_digits"), ["method.targets=label"])
+
+
 def test_learning_from_labels(tmp_path: Path) -> None:
     recipe = override(get_recipe("supervised_digits"), [*ONE_STEP, "stages=both"])
     run(recipe, tmp_path / "run")
