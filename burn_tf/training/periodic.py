@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from burn_tf._checks import check_range
 from burn_tf.training.checkpoints import CheckpointStore
-from burn_tf.training.signals import StoppedBySignal, StopSignals
+from burn_tf.training.signals import StoppedBySignal, Told
 
 
 class PeriodicCheckpoint(tf.keras.callbacks.Callback):
@@ -33,7 +33,7 @@ class PeriodicCheckpoint(tf.keras.callbacks.Callback):
         variables: Sequence[tf.Variable],
         metadata: Mapping[str, Any],
         seconds: float,
-        stop: StopSignals | None = None,
+        stop: Told | None = None,
     ) -> None:
         super().__init__()
         self.store = store

@@ -21,7 +21,7 @@ from burn_tf.training.effective_batch import describe_batch
 from burn_tf.training.guard import TrainingGuard
 from burn_tf.training.metrics_log import MetricsLog
 from burn_tf.training.periodic import PeriodicCheckpoint
-from burn_tf.training.signals import StopSignals
+from burn_tf.training.signals import StoppedBySignal, StopSignals, Told
 from burn_tf.training.stop_together import StopTogether
 from burn_tf.training.teacher_cache import CachedFeatures, TeacherCache
 from burn_tf.training.waiting import log_waiting
@@ -183,13 +183,19 @@ class Run:
         self.workers.from_chief(lambda: self._restore(store, local))
         self.workers.take_weights(variables)
         done = int(method.update_step.numpy())
-        callbacks: list[tf.keras.callbacks.Callback] = [TrainingGuard()]
-        if self.workers.count > 1:
-            callbacks.append(StopTogether(self.workers, self.stop))
+        together = [StopTogether(self.workers, self.stop)] if self.workers.count > 1 else []
+        callbacks: list[tf.keras.callbacks.Callback] = [TrainingGuard(), *together]
         if self.workers.is_chief:
-            callbacks += self._records(stage, store, local, done)
-        if done < self.total_steps:
-            self._fit(method, done, callbacks)
+            # A signal that came to the chief alone, since the last update, waits for the next one.
+            stop = together[0] if together else self.stop
+            callbacks += self._records(stage, store, local, done, stop)
+        try:
+            if done < self.total_steps:
+                self._fit(method, done, callbacks)
+        except StoppedBySignal:
+            for one in together:
+                one.leave()
+            raise
         if index > 0 and self.workers.is_chief:
             self._store(index - 1).clear()
 
@@ -216,14 +222,19 @@ class Run:
             method.fit(views, epochs=1, steps_per_epoch=steps, verbose=0, callbacks=callbacks)
 
     def _records(
-        self, stage: str, store: CheckpointStore, variables: Sequence[tf.Variable], done: int
+        self,
+        stage: str,
+        store: CheckpointStore,
+        variables: Sequence[tf.Variable],
+        done: int,
+        stop: Told,
     ) -> list[tf.keras.callbacks.Callback]:
         """What the chief writes and shows while a stage trains."""
         log = MetricsLog(self.folder / METRICS_FILE, stage)
         log.drop_after(done)
         metadata = {"stage": stage, "total_steps": self.total_steps}
         seconds = self.checkpoint_seconds
-        saver = PeriodicCheckpoint(store, variables, metadata, seconds, self.stop)
+        saver = PeriodicCheckpoint(store, variables, metadata, seconds, stop)
         progress = ProgressCallback(
             f"{self.label}{stage}",
             self.total_steps,

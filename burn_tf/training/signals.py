@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SAVED_STAYS = "what is saved stays"
@@ -34,6 +34,12 @@ class StoppedBySignal(SystemExit):
 
     def __str__(self) -> str:
         return self.line
+
+
+class Told(Protocol):
+    """Holds the number of the signal that a run is to leave for; None: it goes on."""
+
+    number: int | None
 
 
 class StopSignals:

@@ -177,6 +177,11 @@ class Workers:
         if self.count > 1:
             self._share(b"")
 
+    def wait_to_leave(self) -> None:
+        """`wait` for the last time: whoever has come may be gone before all others know of it."""
+        with contextlib.suppress(*_LOST_ERRORS):
+            self.wait()
+
     def any_of(self, flags: Sequence[bool]) -> list[bool]:
         """For each flag, whether any worker has it set; all workers ask together."""
         if self.count == 1:

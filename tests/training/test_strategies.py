@@ -114,16 +114,40 @@ def test_two_replicas_equal_one(two_replicas: tf.distribute.Strategy, tmp_path: 
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
-class Pair:
-    """Two processes of `burn-tf pretrain` that train together."""
+# What `python -m burn_tf` does, but that a save after a signal takes its time.
+SLOW_TO_LEAVE = """
+import sys, time
+from burn_tf.cli.main import main
+from burn_tf.training.periodic import PeriodicCheckpoint
 
-    def __init__(self, folder: Path, start_seconds: float = 300.0, ranks: int = 2) -> None:
+leave = PeriodicCheckpoint._leave_if_told
+
+def slowly(self):
+    if self.stop is not None and self.stop.number is not None:
+        time.sleep({seconds})
+    leave(self)
+
+PeriodicCheckpoint._leave_if_told = slowly
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+class Pair:
+    """Two processes of `burn-tf pretrain` that train together, each with a folder of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        start_seconds: float = 300.0,
+        ranks: int = 2,
+        program: tuple[str, ...] = ("-m", "burn_tf"),
+    ) -> None:
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
         for one in sockets:
             one.close()
-        words = [sys.executable, "-m", "burn_tf", "pretrain", "--recipe=supervised_digits"]
-        words += [f"--data={DATA}", f"--workdir={folder}", "--checkpoint_seconds=0.001"]
+        words = [sys.executable, *program, "pretrain", "--recipe=supervised_digits"]
+        words += [f"--data={DATA}", "--checkpoint_seconds=0.001"]
         words += [
             f"--start_seconds={start_seconds}",
             *(f"--set={setting}" for setting in SUPERVISED),
@@ -131,7 +155,7 @@ class Pair:
         self.folder = folder
         self.processes = [
             subprocess.Popen(
-                words,
+                [*words, f"--workdir={folder if rank == 0 else folder / 'not the chief'}"],
                 env={**os.environ, "TF_CONFIG": config(addresses, rank), "PYTHONPATH": str(ROOT)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -218,6 +242,29 @@ def test_worker_is_lost_then_all_go_on(pairs: list[Pair], tmp_path: Path) -> Non
     ends = pairs[1].ends()
     assert [end[0] for end in ends] == [0, 0], ends
     assert "backbone: " in ends[0][1] and "backbone: " not in ends[1][1]
+    assert not (tmp_path / "not the chief").exists(), "only the chief writes"
     steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").open()]
     assert steps == list(range(1, STEPS + 1))
     assert_equal(weights(tmp_path), train("supervised_digits", SUPERVISED, tmp_path / "alone"))
+
+
+@pytest.mark.slow
+def test_nobody_leaves_before_the_chief_has_saved(pairs: list[Pair], tmp_path: Path) -> None:
+    """A launcher may end the whole job with the first process that leaves it."""
+    program = ("-c", SLOW_TO_LEAVE.format(seconds=6))
+    pairs.append(Pair(tmp_path, program=program))
+    pair = pairs[0]
+    pair.wait_for_step(2)
+    for process in pair.processes:
+        process.send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    while time.monotonic() - told < 5:
+        assert [process.poll() for process in pair.processes] == [None, None], pair.ends()
+        time.sleep(0.1)
+    ends = pair.ends()
+    assert [code for code, _, _ in ends] == [143, 143], ends
+    newest = max((tmp_path / "checkpoints").rglob("*.burn")).stem
+    step = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+    assert newest == f"checkpoint-{step:010d}"
+    assert f"saved at step {step}" in one_line(ends[0][2])
+    assert f"stopped at step {step}, which the chief saves" in one_line(ends[1][2])
