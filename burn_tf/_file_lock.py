@@ -12,6 +12,8 @@ from pathlib import Path
 
 from burn_tf._checks import UserError
 
+# What file systems without locks say; Lustre is often mounted so.
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 _POLL_SECONDS = 0.05
 # A link in the lock's place must not make a file elsewhere. Windows has no such flag.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -49,6 +51,8 @@ else:
 def hold_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
     """Hold the lock that is the file `path`, waiting for another holder.
 
+    Where the file system has no locks, a warning on standard error says so, and nothing is held.
+
     The operating system frees it when the holder ends, in whatever way: a file left by a process
     that was killed locks nobody out.
 
@@ -61,7 +65,17 @@ def hold_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
         UserError: it was not free in time.
         OSError: the folder cannot be written to.
     """
-    handle = _acquire(path, time.monotonic() + timeout_seconds)
+    try:
+        handle = _acquire(path, time.monotonic() + timeout_seconds)
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        print(f"burn-tf: warning: {path.parent} has no locks: run one there only", file=sys.stderr)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+        return
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -96,4 +97,24 @@ def test_makes_its_folder(tmp_path: Path) -> None:
 def test_no_place_for_its_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"), hold_lock(tmp_path / "file" / "lock", 0):
+        pass
+
+
+def test_a_file_system_without_locks_is_said_and_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("burn_tf._file_lock._lock", refuse)
+    done = []
+    with hold_lock(tmp_path / "lock", 0):
+        done.append("work")
+    assert done and list(tmp_path.iterdir()) == []
+    said = capsys.readouterr().err
+    assert said == f"burn-tf: warning: {tmp_path} has no locks: run one there only\n"
+    with pytest.raises(KeyError), hold_lock(tmp_path / "lock", 0):
+        raise KeyError("of the work")
+    monkeypatch.setattr("burn_tf._file_lock._lock", lambda handle: 1 / 0)
+    with pytest.raises(ZeroDivisionError), hold_lock(tmp_path / "lock", 0):
         pass

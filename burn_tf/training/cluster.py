@@ -64,6 +64,8 @@ def find_cluster(environment: Mapping[str, str], port: int | None = None) -> Clu
 def _from_tf_config(text: str) -> Cluster | None:
     try:
         config = json.loads(text)
+        if not config.get("cluster"):  # Some platforms set it for every process.
+            return None
         jobs = {str(job): tuple(map(str, found)) for job, found in config["cluster"].items()}
         job, index = str(config["task"]["type"]), int(config["task"]["index"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -98,15 +100,19 @@ def split_address(address: str) -> tuple[str, int]:
         UserError: for anything else.
     """
     host, _, port = address.rpartition(":")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        host = ""
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UserError(f"a worker's address must be host:port. Received: {address!r}")
     return host.strip("[]"), int(port)
 
 
 def _from_slurm(environment: Mapping[str, str], port: int | None) -> Cluster | None:
-    rank, count = _number(environment, "SLURM_PROCID"), _number(environment, "SLURM_NTASKS")
-    if "SLURM_STEP_NUM_TASKS" in environment:
-        count = _number(environment, "SLURM_STEP_NUM_TASKS")
+    of_step = "SLURM_STEP_NUM_TASKS" in environment
+    rank = _number(environment, "SLURM_PROCID")
+    count = _number(environment, "SLURM_STEP_NUM_TASKS" if of_step else "SLURM_NTASKS")
     if count == 1:
         return None
     hosts = expand_nodelist(_either(environment, "NODELIST", "SLURM_JOB_NODELIST"))

@@ -72,6 +72,8 @@ class Watch:
         ran = self._largest_graph
         predicted = check_memory(method, views, batch_size=batch_size, ran=ran)
         if predicted is None:
+            if stream is not None:
+                print(f"{label}peak memory is not predicted here", file=stream)
             return
         self._largest_graph = max(ran, predicted.operations)
         if stream is not None:

@@ -94,9 +94,15 @@ def parsed(lines: Sequence[str]) -> list[dict[str, Any]]:
             row = json.loads(line)
         except ValueError:
             continue
-        if isinstance(row, dict) and all(name in row for name in _PLACE):
+        if isinstance(row, dict) and _has_place(row):
             found.append(row)
     return found
+
+
+def _has_place(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("stage"), str) and all(
+        is_number(row.get(name)) and math.isfinite(row[name]) for name in _PLACE[1:]
+    )
 
 
 def figures_of(row: Mapping[str, Any]) -> dict[str, float]:

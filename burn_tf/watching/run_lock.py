@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from burn_tf._file_lock import hold_lock, is_held
+from burn_tf._file_lock import WITHOUT_LOCKS, hold_lock, is_held
 from burn_tf._files import atomic_write
 
 LOCK_FILE = "running.lock"
 PROCESS_FILE = "running.json"
 # A look at the lock holds it for an instant.
 _WAIT_SECONDS = 2.0
-# What file systems without locks say; Lustre is often mounted so.
-_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +53,7 @@ def work_in(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process works there.
     """
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(hold_lock(folder / LOCK_FILE, _WAIT_SECONDS))
-        except OSError as error:
-            if error.errno not in _WITHOUT_LOCKS:
-                raise
-            print(f"burn-tf: warning: {folder} has no locks: run one there only", file=sys.stderr)
+    with hold_lock(folder / LOCK_FILE, _WAIT_SECONDS):
         me = Process(os.getpid(), socket.gethostname(), time.time())
         atomic_write(folder / PROCESS_FILE, json.dumps(dataclasses.asdict(me)) + "\n")
         try:
@@ -90,7 +80,7 @@ def is_running(folder: Path) -> bool:
     try:
         return is_held(folder / LOCK_FILE)
     except OSError as error:
-        if error.errno not in _WITHOUT_LOCKS:
+        if error.errno not in WITHOUT_LOCKS:
             raise
     process = last_process(folder)
     return process is not None and (not process.is_here or _is_alive(process.pid))

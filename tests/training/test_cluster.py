@@ -72,6 +72,8 @@ def test_the_step_of_slurm_goes_before_its_job():
     cluster = find_cluster({**SLURM, **step, "SLURM_PROCID": "1", "SLURM_LOCALID": "0"})
     assert [address.split(":")[0] for address in cluster.addresses] == ["n02", "n03"]
     assert cluster.number == 1
+    bare = {name: text for name, text in SLURM.items() if name != "SLURM_NTASKS"}
+    assert find_cluster({**bare, **step, "SLURM_PROCID": "1", "SLURM_LOCALID": "0"}) == cluster
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,8 @@ def test_slurm_that_contradicts_itself(changed, message):
 def test_training_alone():
     batch_script = {name: SLURM[name] for name in SLURM if name != "SLURM_STEP_ID"}
     single = {"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_STEP_ID": "0"}
-    for environment in ({}, batch_script, single, tf_config(worker=["a:1"])):
+    others = [{"TF_CONFIG": text} for text in ("{}", '{"environment": "cloud"}', '{"cluster": {}}')]
+    for environment in ({}, batch_script, single, tf_config(worker=["a:1"]), *others):
         assert find_cluster(environment) is None
 
 
@@ -113,6 +116,7 @@ def test_tf_config_with_a_chief():
         (tf_config(worker=["a:1", "b:1"], index=2), "one of its cluster.*Received: worker 2"),
         (tf_config(worker=["a:1"], chief=["b:1", "c:1"]), "one chief"),
         (tf_config(worker=["a", "b:1"]), "must be host:port. Received: 'a'"),
+        (tf_config(worker=["a..b:1", "b:1"]), r"must be host:port. Received: 'a\.\.b:1'"),
     ],
 )
 def test_tf_config_that_is_refused(environment, message):

@@ -59,3 +59,6 @@ def test_memory_is_asked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) 
     # With the largest graph that has run before.
     assert asked == [(64, 0), (16, 640), (8, 640)]
     assert said.getvalue() == "teacher peak memory about 1.23 GB\n"
+    monkeypatch.setattr(module, "check_memory", lambda *args, **options: None)
+    watch.check_memory(method, None, 4, said, "stage1: ")
+    assert said.getvalue().splitlines()[1:] == ["stage1: peak memory is not predicted here"]

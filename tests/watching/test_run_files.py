@@ -57,6 +57,8 @@ def test_lines_and_figures(make_run: Callable[..., Path], tmp_path: Path) -> Non
     assert 500 < len(found) < 3000
     assert [row["step"] for row in found] == list(range(found[0]["step"], 3000))
     assert parsed(["[]", '{"step": 1}', "", json.dumps(line(1, 1, 0.0))]) == [line(1, 1, 0.0)]
+    for damage in ({"step": "x"}, {"time": "a"}, {"time": math.nan}, {"stage": 1}, {"step": None}):
+        assert parsed([json.dumps({**line(1, 1, 0.0), **damage})]) == []
     row = line(1, 2, 3.0, loss=0.5, grad_norm=math.nan)
     assert figures_of({**row, "note": "text"}) == {"loss": 0.5}
 

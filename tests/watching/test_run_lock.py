@@ -84,5 +84,6 @@ def test_file_system_without_locks(
     # Killed here; at work, or killed, elsewhere.
     for host, pid, expected in ((socket.gethostname(), 2**22 + 1, False), ("other", 1, True)):
         record = {"pid": pid, "host": host, "started": 1.0}
+        (tmp_path / "running.lock").touch()
         (tmp_path / "running.json").write_text(json.dumps(record))
         assert is_running(tmp_path) is expected
