@@ -149,9 +149,10 @@ class BURN(SSLMethod):
             )
 
     def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
-        extractor = [self.backbone] if self.projection is None else [self.backbone, self.projection]
+        projection = {} if self.projection is None else {"projection": [self.projection]}
         return {
-            "extractor": extractor,
+            "extractor": [self.backbone],
+            **projection,
             "classifier": [self.classifier],
             "teacher_classifier": [self.teacher_classifier],
         }

@@ -58,7 +58,8 @@ class MSBReg(MomentumMethod):
         >>> model = MSBReg(backbone, hidden_dim=32, embedding_dim=16, total_steps=10)
         >>> model.compile(tf.keras.optimizers.SGD(0.1))
 
-    Source: Moon et al., An Embedding-Dynamic Approach to Self-supervised Learning, eqs. 3 to 6.
+    Source: Moon et al., An Embedding-Dynamic Approach to Self-supervised Learning, arXiv
+        2207.03552, eqs. 3 to 6.
     Departs from source: none.
     """
 

@@ -60,7 +60,8 @@ class S2BNN(SSLMethod):
 
     Source: Shen et al., S2-BNN: Bridging the Gap Between Self-Supervised Real and 1-bit Neural
         Networks via Guided Distribution Calibration, CVPR 2021, sec. 3, arXiv 2102.08946.
-    Departs from source: none.
+    Departs from source: contrast is as in `MoCoV2`, whose keys see averaged batch norm statistics
+        (the authors' see those of shuffled batches).
     """
 
     def __init__(

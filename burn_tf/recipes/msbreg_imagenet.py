@@ -1,10 +1,10 @@
 """MSBReg on ImageNet with a ResNet-50.
 
-Source: Moon et al.: LARS with base rate 0.15, 10 epochs of warm-up, weight decay 1e-5, heads of
-    2048 and 256, Table 9 augmentation. Weights of the terms are those of the ImageNet-100 ablation;
-    K = 8, batch 1024 and 100 epochs are ours.
+Source: Moon et al., arXiv 2207.03552: LARS with base rate 0.15, 10 epochs of warm-up, weight decay
+    1e-5, heads of 2048 and 256, Table 9 augmentation. Weights of the terms are those of the
+    ImageNet-100 ablation; K = 8, batch 1024 and 100 epochs are ours.
 Command: burn-tf pretrain --recipe msbreg_imagenet --data tfds:imagenet2012 --workdir DIR
-Expected: no figure is promised. Not run by us.
+Expected: no figure could be established: the paper's tables were not at hand. Not run by us.
 """
 
 from burn_tf.recipes.base import Network, Optimizer, Recipe, Views

@@ -1,10 +1,10 @@
 """MSBReg on ImageNet-100 with a ResNet-18.
 
-Source: Moon et al., ImageNet-100 ablation: lambda_s 4e-3, lambda_b 0.5, K = 4, LARS with base rate
-    0.4, 10 epochs of warm-up, weight decay 1e-5, Table 9 augmentation. Batch 512 and 200 epochs are
-    ours.
+Source: Moon et al., arXiv 2207.03552, ImageNet-100 ablation: lambda_s 4e-3, lambda_b 0.5, K = 4,
+    LARS with base rate 0.4, 10 epochs of warm-up, weight decay 1e-5, Table 9 augmentation. Batch
+    512 and 200 epochs are ours.
 Command: burn-tf pretrain --recipe msbreg_imagenet100 --data DIR --workdir DIR
-Expected: no figure is promised; the paper's batch and length are not printed here. Not run by us.
+Expected: no figure could be established: the paper's tables were not at hand. Not run by us.
 """
 
 from burn_tf.recipes.base import Network, Optimizer, Recipe, Views

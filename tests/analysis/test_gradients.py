@@ -77,7 +77,7 @@ def first_norms(teacher: tf.keras.Model, weight: float) -> tuple[float, float]:
         kl = tf.reduce_mean(tf.reduce_sum(p * tf.math.log(p / q), axis=-1))
         distance = tf.square(model.projection(feature) - target)
         loss = (1.0 - weight) * kl + weight * tf.reduce_mean(distance)
-    extractor = [*model.backbone.trainable_variables, *model.projection.trainable_variables]
+    extractor = model.backbone.trainable_variables
     norms = []
     for variables in (extractor, model.classifier.trainable_variables):
         each = [g for g in tape.gradient(loss, variables) if g is not None]

@@ -126,7 +126,7 @@ def test_logged_figures(student: tf.keras.Model, teacher: tf.keras.Model, views:
     np.testing.assert_allclose(logs["loss"][0], expected, rtol=1e-5)
     assert logs["feature_weight"][0] == pytest.approx(0.9)
     assert logs["learning_rate"][0] == pytest.approx(0.25)
-    groups = ("extractor", "classifier", "teacher_classifier")
+    groups = ("extractor", "projection", "classifier", "teacher_classifier")
     parts = [logs[f"grad_norm_{group}"][0] for group in groups]
     np.testing.assert_allclose(logs["grad_norm"][0], np.sqrt(np.sum(np.square(parts))), rtol=1e-5)
 

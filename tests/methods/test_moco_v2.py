@@ -124,14 +124,16 @@ def test_refuses(student: tf.keras.Model, views: Views) -> None:
 def test_replicas_that_keep_their_keys_are_noticed(
     student: tf.keras.Model, views: Views, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The queue holds the global batch: with gathering taken out, half of it is missing."""
-    gathered: list[tf.Tensor] = []
+    """The queue holds the global batch: what is gathered of all replicas, not this one's keys."""
 
     def gather(tensor: tf.Tensor, axis: int = 0) -> tf.Tensor:
-        gathered.append(tensor)
-        return tensor
+        return tf.concat([tensor, -tensor], axis)
 
     monkeypatch.setattr(distribute, "all_gather", gather)
     model = MoCoV2(student, **SIZES)
-    model.remember(model.compute_terms(views(2), STEP).remembered)
-    assert len(gathered) == 1
+    (keys,) = model.compute_terms(views(2), STEP).remembered
+    model.remember((keys,))
+    own = unit(keys.numpy())
+    held = model.queue.keys.numpy()[: 2 * len(own)]
+    np.testing.assert_allclose(held, np.concatenate([own, -own]), rtol=1e-5, atol=1e-6)
+    assert int(model.queue.position) == 2 * len(own) % model.queue.size

@@ -4,7 +4,8 @@
 
 METHOD is BURN or MSBReg, both in two stages with two micro-batches, on scikit-learn's digits.
 FOLDER gets `whole/` and `killed/`. One kill in five is SIGTERM, one SIGINT, all others SIGKILL, at
-updates drawn at random over both stages (but for the last four) and some milliseconds later. Prints
+updates drawn at random over both stages (but for the last four) and some milliseconds later. Every
+other run saves after each update; of the rest a killed one does several updates again. Prints
 a JSON line: for each kill the signal, the update it was sent at and what the process ended with.
 
 Processes are forked from one that has imported TensorFlow and never run it.
@@ -33,8 +34,10 @@ from burn_tf.data import load_source
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.training import TeacherCache, building, pretrain
 
-STEPS = 12
+STEPS = 20
 STAGES = 2
+# Seconds between checkpoints: one after every update, and one in a while.
+EACH, SELDOM = 1e-9, 0.1
 # Last updates before which no kill is drawn: each comes some updates later than it was meant to.
 SPARED = 4
 SETTINGS = [
@@ -82,16 +85,21 @@ def recipe_of(method: str, folder: Path) -> Recipe:
 
 
 def train(
-    method: str, folder: Path, name: str, data: str = "digits", cache: TeacherCache | None = None
+    method: str,
+    folder: Path,
+    name: str,
+    data: str = "digits",
+    cache: TeacherCache | None = None,
+    seconds: float = EACH,
 ) -> None:
-    """The run, with a checkpoint after every update."""
+    """The run, with so many seconds between checkpoints."""
     vars(building)["build_backbone"] = small_backbone
     with open(folder / f"{name}.log", "a", buffering=1, encoding="utf-8") as log:
         recipe = recipe_of(method, folder)
         source = load_source(data, split="train")
         # Graphs as they are written need none of autograph's rewriting, a sixth of the time.
         plainly = tf.autograph.experimental.do_not_convert(pretrain)
-        options = {"checkpoint_seconds": 1e-9, "stream": log, "teacher_cache": cache}
+        options = {"checkpoint_seconds": seconds, "stream": log, "teacher_cache": cache}
         plainly(recipe, source, folder / name, **options)
 
 
@@ -120,13 +128,15 @@ def updates_logged(folder: Path) -> int:
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
-def kill_at(method: str, folder: Path, update: int, number: int, later: float) -> list[int]:
+def kill_at(
+    method: str, folder: Path, update: int, number: int, later: float, seconds: float
+) -> list[int]:
     """Start the run, send the signal `later` seconds after this update was logged.
 
     Or after the run's own first update, where an earlier process came as far.
     """
     update = max(update, updates_logged(folder / "killed") + 1)
-    child = in_child(lambda: train(method, folder, "killed"))
+    child = in_child(lambda: train(method, folder, "killed", seconds=seconds))
     while updates_logged(folder / "killed") < update:
         time.sleep(0.001)
         if os.waitpid(child, os.WNOHANG)[0]:
@@ -144,7 +154,10 @@ def main(method: str, folder: Path, kills: int) -> None:
     rng = random.Random(method)
     updates = sorted(rng.sample(range(1, STAGES * STEPS - SPARED), kills))
     record = [
-        kill_at(method, folder, update, SIGNALS[i % len(SIGNALS)], rng.uniform(0, 0.02))
+        kill_at(
+            *(method, folder, update, SIGNALS[i % len(SIGNALS)], rng.uniform(0, 0.02)),
+            seconds=(EACH, SELDOM)[i % 2],
+        )
         for i, update in enumerate(updates)
     ]
     last = ended(in_child(lambda: train(method, folder, "killed")))
