@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from burn_tf._checks import UserError, check_integer
+from burn_tf.data.packed_source import without_substitutes
 from burn_tf.data.sources import Source, find_files, load_source
 
 _SIDES = ("train", "test")
@@ -105,7 +106,7 @@ def check_source(spec: str, few: int = 10, tiny: int = 32) -> Check:
     findings: list[Finding] = []
     for split in _SIDES:
         try:
-            sources[split] = load_source(spec, split=split)
+            sources[split] = without_substitutes(load_source(spec, split=split))
         except UserError as error:
             findings.append(Finding("unusable", f"{split}: {error}"))
     findings += _of_classes(sources, few)

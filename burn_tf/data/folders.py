@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from absl import logging
 
 from burn_tf._checks import UserError
 from burn_tf.data.images import SUFFIXES
@@ -149,6 +151,7 @@ def _leads_back(where: str, name: str) -> bool:
 
 def _listing(spec: str, root: str, found: Found, split: str, test: Found | None = None) -> Listing:
     """One split of what was found; without images of its own for `test`, they are taken here."""
+    found, test = _files(spec, found), None if test is None else _files(spec, test)
     everything = found + (test or [])
     names = [os.path.relpath(path, root) for path, _ in everything]
     numbers, class_names = _labels(spec, everything)
@@ -159,6 +162,26 @@ def _listing(spec: str, root: str, found: Found, split: str, test: Found | None 
         keep = list(range(len(everything)))[low:high]
     labels = None if numbers is None else [numbers[i] for i in keep]
     return Listing(root, [everything[i][0] for i in keep], labels, class_names, len(everything))
+
+
+def _files(spec: str, found: Found) -> Found:
+    """What can be opened without waiting for a writer for ever; the rest is told and left out."""
+    special = {path for path, _ in found if _is_special(path)}
+    if special:
+        logging.warning(
+            "%d of %d images in %r are pipes, sockets or devices, first: %s; left out.",
+            len(special), len(found), spec, min(special),
+        )  # fmt: skip
+    return [row for row in found if row[0] not in special] if special else found
+
+
+def _is_special(path: str) -> bool:
+    """Whether it is there and is neither a file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # Found and counted where it is opened.
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _labels(spec: str, found: Found) -> tuple[list[int] | None, tuple[str, ...] | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,9 @@ from burn_tf.data import files, images
 from burn_tf.data.packed_index import PackedIndex, index_path, read_index
 from burn_tf.data.records import FRAME_BYTES, Records
 from burn_tf.data.sources import Source, digest, report_skipped
+from burn_tf.data.substitutes import next_sound
 
+_SHOWN = "others are shown in their places; `burn-tf data check` names all, pack the data anew"
 _PARTS = {"train": ("train",), "test": ("test",), "all": ("train", "test")}
 
 
@@ -22,8 +25,9 @@ def load(folder: str, split: str, strict: bool) -> Source:
 
     A file whose size and time are those of its packing is taken at its word; of any other (one
     that was copied without its time, cut short or written to) every record is compared with its
-    checksum, and damaged ones are skipped, counted and told in one line. Every later reading of a
-    record compares again: damage never goes into training unseen.
+    checksum, and damaged ones are counted and told in one line. `with_substitutes` puts others in
+    their places. Every later reading of a record compares again: damage never goes into training
+    unseen. Number of images and fingerprint are the index's, whatever is damaged: a run goes on.
 
     Small images of one size are decoded into memory, as those of any other source.
 
@@ -45,33 +49,86 @@ def load(folder: str, split: str, strict: bool) -> Source:
         )
     sources = [_part(f"packed:{folder}", root, part, strict) for part in parts]
     source = sources[0] if len(sources) == 1 else _joined(*sources)
-    if source.num_images < 2:
+    reasons = dict(source.skipped)
+    source = _decoded(dataclasses.replace(source, split=split, skipped=()))
+    source = _reported(source, reasons)
+    readable = source.num_images - len(source.skipped)
+    if readable < 2:
         raise UserError(
             "`data` must hold at least 2 readable images. "
-            f"Received: 'packed:{folder}' with {source.num_images}"
+            f"Received: 'packed:{folder}' with {readable}"
         )
-    return _decoded(dataclasses.replace(source, split=split))
+    return source
 
 
 def _part(name: str, root: str, split: str, strict: bool) -> Source:
     index = read_index(root, split)
     damaged = _damaged(root, index)
-    failures = [(index.records.names[i].decode(), why) for i, why in sorted(damaged.items())]
-    skipped = report_skipped(name, len(index.records), failures, strict)
+    mask = np.zeros(len(index.records), bool)
+    mask[list(damaged)] = True
     source = Source(
         name=name,
         split=split,
         labels=index.labels,
         class_names=index.class_names,
         fingerprint="",
-        records=index.records,
+        skipped=tuple((index.records.names[i].decode(), why) for i, why in sorted(damaged.items())),
+        records=dataclasses.replace(index.records, damaged=mask, strict=strict),
         targets=index.targets,
         objects=index.objects,
         repairs=index.repairs,
     )
-    keep = np.array([i for i in range(len(index.records)) if i not in damaged], np.int64)
-    source = source.subset(keep) if damaged else source
-    return dataclasses.replace(source, skipped=skipped, fingerprint=_fingerprint(source))
+    return dataclasses.replace(source, fingerprint=_fingerprint(source))
+
+
+def _reported(source: Source, reasons: Mapping[str, str], seen: np.ndarray | None = None) -> Source:
+    """The source with its damaged records in `skipped`, told in one line.
+
+    Args:
+        source: packed images.
+        reasons: why, by name, where that is known.
+        seen: bool [N], those that have been told.
+
+    Raises:
+        UserError: there are some and the records are strict.
+    """
+    records = source.records
+    if records is None or records.damaged is None:
+        return source
+    failures = []
+    for i in np.flatnonzero(records.damaged if seen is None else records.damaged & ~seen):
+        name = records.names[i].decode()
+        shard = os.path.basename(records.shards[records.shard[i]])
+        failures.append((name, reasons.get(name, f"damaged record in {shard}")))
+    told = report_skipped(source.name, len(records), failures, records.strict, _SHOWN)
+    return dataclasses.replace(source, skipped=source.skipped + told)
+
+
+def with_substitutes(source: Source) -> Source:
+    """The source with other images, labels and boxes in the places of its damaged records.
+
+    What stands there is the next sound image of the same class. Number and fingerprint stay.
+
+    Raises:
+        UserError: no record is sound.
+    """
+    records = source.records
+    if records is None or records.damaged is None or not records.damaged.any():
+        return source
+    if records.damaged.all():
+        raise UserError(f"`data` must hold a readable image. Received: {source.name!r}")
+    chosen = source.subset(next_sound(records.damaged, source.labels))
+    assert chosen.records is not None
+    shown = dataclasses.replace(chosen.records, damaged=records.damaged)
+    return dataclasses.replace(chosen, records=shown, fingerprint=source.fingerprint)
+
+
+def without_substitutes(source: Source) -> Source:
+    """The source without the places in which `with_substitutes` put other images."""
+    records = source.records
+    if records is None or records.damaged is None or not records.damaged.any():
+        return source
+    return source.subset(np.flatnonzero(~records.damaged))
 
 
 def _fingerprint(source: Source) -> str:
@@ -151,13 +208,16 @@ def _decoded(source: Source) -> Source:
     array = files.room_for(sizes, len(records))
     if array is None:
         return source
-    load = source.loader()
-    dataset = tf.data.Dataset.range(len(records)).map(load, num_parallel_calls=tf.data.AUTOTUNE)
-    start = 0
-    for pixels in dataset.batch(1024).as_numpy_iterator():
-        array[start : start + len(pixels)] = pixels
-        start += len(pixels)
-    return dataclasses.replace(source, array=array)
+    read, damaged = records.reader(), np.ones(len(records), bool)
+    dataset = tf.data.Dataset.range(len(records)).map(
+        lambda i: (i, tf.ensure_shape(images.decode_tensor(read(i)), array.shape[1:])),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=False,
+    )
+    for numbers, pixels in dataset.ignore_errors().batch(1024).as_numpy_iterator():
+        array[numbers], damaged[numbers] = pixels, False
+    records = dataclasses.replace(records, damaged=damaged)
+    return dataclasses.replace(source, array=array, records=records)
 
 
 def cached(source: Source) -> Source:
@@ -168,7 +228,7 @@ def cached(source: Source) -> Source:
 
     Raises:
         UserError: a source of image files, which have to be packed first, more images than the
-            free memory holds, or a damaged record.
+            free memory holds, or a damaged record of a source that is strict.
     """
     if source.array is not None or source.encoded:
         return source
@@ -177,7 +237,8 @@ def cached(source: Source) -> Source:
             "a cache needs packed data: burn-tf data pack SOURCE --output FOLDER, then "
             f"packed:FOLDER. Received: {source.name!r}"
         )
-    return dataclasses.replace(source, records=source.records.in_memory())
+    held = dataclasses.replace(source, records=source.records.in_memory())
+    return with_substitutes(_reported(held, {}, seen=source.records.damaged))
 
 
 def plain(source: Source) -> bool:

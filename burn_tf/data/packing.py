@@ -19,7 +19,7 @@ from PIL import Image
 
 from burn_tf._checks import UserError, check_integer
 from burn_tf._file_lock import hold_lock
-from burn_tf._files import atomic_path
+from burn_tf._files import atomic_path, remove_unfinished
 from burn_tf.data import images
 from burn_tf.data.packed_index import PackedIndex, Shard, index_path, write_index
 from burn_tf.data.packing_contents import Contents, Item, contents, png_bytes
@@ -31,6 +31,7 @@ SPLITS = ("train", "test")
 _IMAGES_PER_SHARD = 1024
 _CHUNK = 256
 _LOCK = ".lock"
+_NUMBER = "[0-9]" * 5
 _JPEG_QUALITY = 95
 
 
@@ -85,9 +86,9 @@ def pack_source(
         A record per split.
 
     Raises:
-        UserError: a folder that holds packed images already or that another process packs into,
-            what `load_source` refuses, more shards than images, an `image_size` for data with
-            boxes.
+        UserError: a folder that holds packed images already, or files of the names that are to be
+            written, or that another process packs into, what `load_source` refuses, more shards
+            than images, an `image_size` for data with boxes.
 
     Example:
         >>> import tempfile
@@ -126,12 +127,14 @@ def _whole_folder(folder: Path, plans: Sequence[_Plan]) -> Iterator[None]:
     """The folder for one process; nothing of ours stays in it where the body fails.
 
     Raises:
-        UserError: another process writes there, or has just done so.
+        UserError: another process writes there, or has just done so; a file that would be replaced.
     """
     made = not folder.exists()
     try:
         with hold_lock(folder / _LOCK, timeout_seconds=0.0):
             _check_folder(folder)
+            _remove_unfinished(folder)
+            _check_free(plans)
             try:
                 yield
             except BaseException:
@@ -152,6 +155,25 @@ def _check_folder(folder: str | os.PathLike[str]) -> None:
         raise UserError(
             "`output` must not hold packed images yet; delete them or choose another folder. "
             f"Received: {os.fspath(folder)!r}"
+        )
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Delete what earlier packings left that were killed, however many files they were to write."""
+    for split in SPLITS:
+        remove_unfinished(index_path(folder, split))
+        # `tempfile` puts eight characters of its own in the middle.
+        for left in folder.glob(f".{split}-{_NUMBER}-of-{_NUMBER}.????????.tfrecord"):
+            left.unlink(missing_ok=True)
+
+
+def _check_free(plans: Sequence[_Plan]) -> None:
+    """Raise where a file of another origin has a name that is to be written."""
+    taken = [path for plan in plans for path in plan.paths if os.path.lexists(path)]
+    if taken:
+        raise UserError(
+            f"`output` must not hold {taken[0].name} yet, which no index is of; move or delete it, "
+            f"or choose another folder. Received: {os.fspath(taken[0].parent)!r}"
         )
 
 

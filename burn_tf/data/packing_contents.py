@@ -14,6 +14,7 @@ from PIL import Image
 
 from burn_tf.data import subsets
 from burn_tf.data.objects import Objects
+from burn_tf.data.packed_source import without_substitutes
 from burn_tf.data.sources import find_files, load_source
 
 
@@ -79,7 +80,7 @@ def contents(spec: str, split: str, strict: bool) -> Contents:
 
 def _loaded(spec: str, split: str, strict: bool) -> Contents:
     """What is read as a whole: made-up images, and TFDS sets with boxes."""
-    source = load_source(spec, split, strict)
+    source = without_substitutes(load_source(spec, split, strict))
 
     def read(index: int) -> bytes:
         if source.records is not None:

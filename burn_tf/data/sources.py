@@ -17,6 +17,7 @@ from burn_tf._checks import UserError, check_choice
 from burn_tf.data import coco, cub, files, folders, images, subsets, voc
 from burn_tf.data.objects import Objects
 from burn_tf.data.records import Records
+from burn_tf.data.substitutes import Reader, image_reader
 
 SPLITS = ("train", "test", "all")
 
@@ -31,7 +32,8 @@ class Source:
         labels: int64 [N], or None.
         class_names: name of each label, or None.
         fingerprint: hex digest that changes when the images, their order or their labels do.
-        skipped: (path, reason) of files that could not be read.
+        skipped: (path, reason) of files that could not be read; in the places of packed ones others
+            are shown.
         array: uint8 [N, H, W, 3], when all images are equally large and fit in memory.
         paths: N files, otherwise.
         kinds: int32 [N], what decodes each of `paths` or `encoded`.
@@ -82,7 +84,7 @@ class Source:
         if self.encoded:
             return images.decode(self.encoded[index])
         if self.records is not None:
-            return images.decode(self.records.read(index))
+            return images.decode(self._reader(tf.constant(index, tf.int64))[0].numpy())
         with open(self.paths[index], "rb") as file:
             return images.decode(file.read())
 
@@ -99,14 +101,23 @@ class Source:
         with tf.init_scope(), tf.device("CPU:0"):
             return tf.constant(labels)
 
+    @functools.cached_property
+    def _reader(self) -> Reader:
+        """Of packed images; another of the same class is read in a damaged one's place."""
+        assert self.records is not None
+        if self.objects or self.targets is not None:  # They are looked up by the index alone.
+            records = dataclasses.replace(self.records, strict=True)
+            return image_reader(records, None)
+        return image_reader(self.records, self.labels)
+
     def loader(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """A graph function: int64 index -> uint8 [H, W, 3]; of an array, [B] -> [B, H, W, 3]."""
         if self.array is not None:
             pixels = self.pixels
             return lambda index: tf.gather(pixels, index)
         if self.records is not None:
-            read = self.records.reader()
-            return lambda index: images.decode_tensor(read(index))
+            read = self._reader
+            return lambda index: images.decode_tensor(read(index)[0])
         with tf.init_scope(), tf.device("CPU:0"):
             kinds = tf.constant(self.kinds, tf.int32)
             stored = tf.constant(self.encoded or self.paths, tf.string)
@@ -199,8 +210,8 @@ def load_source(spec: str, split: str = "train", strict: bool = False) -> Source
             "classes:FILE:DATA" and "images:FILE:DATA", the named part of any of these.
         split: "train", "test" or "all". What comes without a test split of its own (in a folder:
             test/, val/ or validation/ beside train/) is split 80/20, always in the same way.
-        strict: an unreadable image is an error; else it is skipped, counted and warned about in
-            one line.
+        strict: an unreadable image is an error; else it is skipped (of packed images: another one
+            of its class is shown in its place), counted and warned about in one line.
 
     Returns:
         Source.
@@ -225,7 +236,12 @@ def load_source(spec: str, split: str = "train", strict: bool = False) -> Source
     source = _made(inner, split, strict)
     for part in parts:
         source = subsets.part_of_source(source, part)
-    return dataclasses.replace(source, name=spec)
+    source = dataclasses.replace(source, name=spec)
+    if source.records is None:
+        return source
+    from burn_tf.data import packed_source  # it is built on this module
+
+    return packed_source.with_substitutes(source)
 
 
 def find_files(spec: str, split: str, strict: bool = False) -> folders.Listing | None:
@@ -307,9 +323,13 @@ def _from_files(spec: str, split: str, listing: folders.Listing, strict: bool) -
 
 
 def report_skipped(
-    spec: str, total: int, failures: Sequence[tuple[str, str]], strict: bool
+    spec: str,
+    total: int,
+    failures: Sequence[tuple[str, str]],
+    strict: bool,
+    done: str = "skipped",
 ) -> tuple[tuple[str, str], ...]:
-    """Warns of unreadable images in one line, or refuses them.
+    """Warns of unreadable images and what was done in one line, or refuses them.
 
     Raises:
         UserError: there are some and `strict` is set.
@@ -323,5 +343,5 @@ def report_skipped(
             raise UserError(
                 f"{text}; repair or delete them, or leave out --strict. Received: strict=True"
             )
-        logging.warning("%s; skipped.", text)
+        logging.warning("%s; %s.", text, done)
     return tuple(failures)

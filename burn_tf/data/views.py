@@ -13,6 +13,7 @@ from burn_tf._checks import UserError, check_integer
 from burn_tf.data import augmentations, data_service, images, randomness
 from burn_tf.data.policies import Policy, get_policy
 from burn_tf.data.sources import Source
+from burn_tf.data.substitutes import image_reader
 
 # Up to this many pixels per view a batch is worked on as a whole (a view of 32 px costs 20
 # operations of microseconds: one at a time they would be all overhead); above it image by image,
@@ -330,22 +331,24 @@ def _opener(
         return [tf.cast(box, tf.int32) for box in boxes]
 
     def whole(index: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        image = load(index)
+        image = pixels(index)
         return image, boxes_of(numbers, tf.shape(image))
 
     def part(index: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        shape = tf.gather(shapes, index)
+        data, shown = load(index)
+        shape = tf.gather(shapes, shown)
         boxes = boxes_of(numbers, shape)
         first = tf.reduce_min([box[:2] for box in boxes], axis=0)
         last = tf.reduce_max([box[:2] + box[2:] for box in boxes], axis=0)
         window = tf.concat([first, last - first], 0)
-        image, origin = images.decode_part_tensor(load(index), shape, window)
+        image, origin = images.decode_part_tensor(data, shape, window)
         return image, [tf.concat([box[:2] - origin, box[2:]], 0) for box in boxes]
 
     if source.records is None or source.array is not None:
-        load = source.loader()
+        pixels = source.loader()
         return whole
-    load = source.records.reader()
+    # No view shows labels or boxes but `labels`, which a substitute shares.
+    load = image_reader(source.records, source.labels, python=source.data_service is None)
     with tf.init_scope(), tf.device("CPU:0"):
         shapes = tf.constant(source.records.shapes, tf.int32)
     return part

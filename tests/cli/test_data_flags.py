@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,30 @@ def service() -> Iterator[str]:
         for process in started:
             process.kill()
             process.communicate()
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_and_is_resumed_whatever_is_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Damage that neither size nor time tell; then the time does."""
+    for i in range(12):
+        photograph(i).save(tmp_path / f"{i}.jpg")
+    pack_source(str(tmp_path), tmp_path / "packed")
+    (shard,) = (tmp_path / "packed").glob("train-*")
+    state, data = shard.stat(), bytearray(shard.read_bytes())
+    data[500] ^= 4
+    shard.write_bytes(data)
+    os.utime(shard, ns=(state.st_atime_ns, state.st_mtime_ns))
+    settings = ["backbone.name=reactnet_tiny", "backbone.width=1", "batch_size=4", "epochs=2"]
+    settings += ["stages=activations", "method.hidden_dim=8", "method.embedding_dim=8"]
+    words = ["pretrain", "--recipe=byol_digits", f"--data=packed:{tmp_path / 'packed'}"]
+    words += [f"--workdir={tmp_path / 'run'}", *(f"--set={setting}" for setting in settings)]
+    assert main(words) == 0
+    (tmp_path / "run" / "backbone.keras").unlink()
+    os.utime(shard, ns=(1, 1))
+    assert main(words) == 0
+    assert "another configuration" not in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -53,6 +53,22 @@ def test_same_batches_in_the_same_order(packed, servers):
     same(load_source("synthetic:20"), address)  # in memory, worked on as whole batches
 
 
+def test_damage_that_a_worker_meets(servers, tmp_path, capfd):
+    """It shows what one process shows, and tells of it where it reads."""
+    for i in range(8):
+        photograph(i).save(tmp_path / f"{i}.jpg")
+    pack_source(str(tmp_path), tmp_path / "packed")
+    source = load_source(f"packed:{tmp_path / 'packed'}")
+    (shard,) = (tmp_path / "packed").glob("train-*")
+    data = bytearray(shard.read_bytes())
+    data[500] ^= 4
+    shard.write_bytes(data)
+    same(source, servers[0].address)
+    assert (
+        "damaged image met, number 0 ; a sound one is shown in its place" in capfd.readouterr().err
+    )
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_gone_costs_nothing(packed, servers, monkeypatch):
     monkeypatch.setattr(data_service, "SILENCE_SECONDS", 40.0)

@@ -1,11 +1,14 @@
 """Listings of folders and lists, and the split that is made where there is none."""
 
 import os
+import socket
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from burn_tf._checks import UserError
-from burn_tf.data import folders
+from burn_tf.data import check_source, folders, load_source, pack_source
 
 
 def touch(root, *names):
@@ -163,3 +166,25 @@ def test_split_does_not_depend_on_the_order_or_on_luck():
     assert chosen == {backwards[i] for i in folders.split_positions(backwards, None, "test")}
     # The two smallest SHA-256 digests among the ten names: written down, so that it never changes.
     assert chosen == {"0.jpg", "5.jpg"}
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_pipes_and_sockets_are_never_opened(tmp_path, listed):
+    """A pipe that is opened waits for a writer for ever."""
+    home = tmp_path / "pictures"
+    home.mkdir()
+    for i in range(10):
+        pixels = np.random.default_rng(i).integers(0, 256, [40, 40, 3], np.uint8)
+        Image.fromarray(pixels).save(home / f"{i}.png")
+    os.mkfifo(home / "x.jpg")
+    os.symlink(home / "x.jpg", home / "link.jpg")
+    os.symlink(home / "gone", home / "broken.jpg")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home / "y.jpg"))
+        (home / "list.txt").write_text("\n".join(sorted(os.listdir(home))))
+        spec = f"list:{home / 'list.txt'}" if listed else str(home)
+        source = load_source(spec, "all")
+        assert source.num_images == 10
+        assert [os.path.basename(path) for path, _ in source.skipped] == ["broken.jpg"]
+        assert check_source(spec).usable
+        assert sum(part.images for part in pack_source(spec, tmp_path / "packed")) == 10

@@ -1,5 +1,6 @@
-"""Packed images train and check like the files they were made of; damage is skipped or refused."""
+"""Packed images train and check like the files they were made of; damage is replaced or refused."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -9,7 +10,8 @@ from absl import logging
 
 from burn_tf._checks import UserError
 from burn_tf.data import Policy, check_source, load_source, pack_source, views_dataset
-from burn_tf.data.packed_source import cached
+from burn_tf.data.packed_source import cached, with_substitutes
+from tests.data.test_coco import annotation, write_part
 from tests.data.test_packing import folder, photograph
 
 __all__ = ["folder"]
@@ -83,33 +85,75 @@ def spoil(path, place):
     os.utime(path, ns=(1, 1))
 
 
-def test_damaged_records_are_skipped_counted_and_told(packed, monkeypatch):
+def spoil_behind_the_back(path, place):
+    """The same, and neither size nor time tell."""
+    state = path.stat()
+    spoil(path, place)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The warnings."""
+    lines = []
+    monkeypatch.setattr(logging, "warning", lambda text, *rest: lines.append(text % rest))
+    return lines
+
+
+def test_damaged_records_are_replaced_counted_and_told(packed, told):
     whole = load_source(f"packed:{packed}")
-    told = []
-    monkeypatch.setattr(logging, "warning", lambda text, *rest: told.append(text % rest))
     spoil(packed / "train-00001-of-00003.tfrecord", 500)
     source = load_source(f"packed:{packed}")
-    assert source.num_images == 10 and len(told) == 1 and "1 of 11 images" in told[0]
+    assert source.num_images == 11 and len(told) == 1 and "1 of 11 images" in told[0]
+    assert "are damaged" in told[0] and "others are shown" in told[0]
     ((name, reason),) = source.skipped
     assert reason == "damaged record in train-00001-of-00003.tfrecord" and name in told[0]
     position = whole.records.names.tolist().index(name.encode())
-    np.testing.assert_array_equal(source.labels, np.delete(whole.labels, position))
-    np.testing.assert_array_equal(source.image(position), whole.image(position + 1))
-    assert source.fingerprint != whole.fingerprint
+    other = next(i for i in range(position + 1, 11) if whole.labels[i] == whole.labels[position])
+    np.testing.assert_array_equal(source.labels, whole.labels)
+    np.testing.assert_array_equal(source.image(position), whole.image(other))
+    assert source.fingerprint == whole.fingerprint
     with pytest.raises(UserError, match="leave out --strict"):
         load_source(f"packed:{packed}", strict=True)
-    corrupt = next(f for f in check_source(f"packed:{packed}").findings if f.kind == "corrupt")
+    check = check_source(f"packed:{packed}")
+    corrupt = next(f for f in check.findings if f.kind == "corrupt")
     assert len(corrupt.images) == 1 and name in corrupt.images[0]
+    assert "duplicate" not in [finding.kind for finding in check.findings] and check.usable
+    assert check.splits["train"]["images"] == 10
+
+
+def test_parts_are_the_same_whatever_is_damaged(packed, tmp_path, told):
+    classes = tmp_path / "classes.txt"
+    classes.write_text("cat\ndog\n")
+    spec = f"classes:{classes}:packed:{packed}"
+    whole = load_source(spec)
+    spoil(packed / "train-00001-of-00003.tfrecord", 500)
+    part = load_source(spec)
+    assert part.fingerprint == whole.fingerprint and part.num_images == 11
+
+
+def test_a_class_that_is_lost_shows_another_with_its_labels(packed):
+    whole = load_source(f"packed:{packed}")
+
+    def without(damaged):
+        records = dataclasses.replace(whole.records, damaged=damaged)
+        return with_substitutes(dataclasses.replace(whole, records=records))
+
+    shown = without(whole.labels == 0)
+    assert set(shown.labels) == {1} and shown.fingerprint == whole.fingerprint
+    np.testing.assert_array_equal(shown.image(0), whole.image(int(np.argmax(whole.labels))))
+    with pytest.raises(UserError, match="must hold a readable image"):
+        without(np.ones(11, bool))
 
 
 def test_a_file_that_was_cut_short(packed):
     path = packed / "train-00002-of-00003.tfrecord"
     path.write_bytes(path.read_bytes()[:-10])
     source = load_source(f"packed:{packed}")
-    assert source.num_images == 10
+    assert source.num_images == 11 and len(source.skipped) == 1
     assert source.skipped[0][1] == "train-00002-of-00003.tfrecord ends before it"
     path.write_bytes(b"")
-    assert load_source(f"packed:{packed}").num_images == 8
+    assert len(load_source(f"packed:{packed}").skipped) == 3
     path.unlink()
     with pytest.raises(UserError, match=r"train-00002-of-00003\.tfrecord is missing"):
         load_source(f"packed:{packed}")
@@ -123,18 +167,92 @@ def test_a_copy_without_its_times_is_read_through_and_whole(packed):
     assert after.fingerprint == before.fingerprint and after.skipped == ()
 
 
-def test_damage_behind_the_back_stops_reading_and_is_found(packed):
+@pytest.mark.parametrize("policy", ["burn_authors", CROP])
+def test_damage_behind_the_back_is_met_replaced_and_found(packed, policy, told):
     """Neither size nor time tell: the checksum does, whenever the record is read."""
     path = packed / "train-00000-of-00003.tfrecord"
-    state = path.stat()
-    spoil(path, 500)
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    whole = load_source(f"packed:{packed}")
+    spoil_behind_the_back(path, 500)
     source = load_source(f"packed:{packed}")
-    assert source.num_images == 11
-    with pytest.raises(tf.errors.DataLossError):
-        made(source, epochs=3)
+    assert source.fingerprint == whole.fingerprint and not source.skipped and not told
+    batches = made(source, policy, epochs=3)
+    assert len(told) == 1 and told[0].startswith("1 damaged image(s) met so far, last: train/")
+    same(made(source, policy, epochs=3, start_step=3), batches[3:])
+    np.testing.assert_array_equal(source.image(0), whole.image(1))
+    assert whole.labels[0] == whole.labels[1]
+    os.utime(path, ns=(1, 1))  # The damage is known at the start now, and nothing else changes.
+    known = load_source(f"packed:{packed}")
+    assert len(known.skipped) == 1 and known.fingerprint == whole.fingerprint
+    same(made(known, policy, epochs=3), batches)
     kinds = [finding.kind for finding in check_source(f"packed:{packed}", few=0).findings]
     assert kinds == ["corrupt", "leak"]
+
+
+def test_damage_behind_the_back_with_strict_stops_reading(packed):
+    spoil_behind_the_back(packed / "train-00000-of-00003.tfrecord", 500)
+    source = load_source(f"packed:{packed}", strict=True)
+    with pytest.raises(tf.errors.DataLossError):
+        made(source, epochs=3)
+    with pytest.raises(UserError, match="every record must be sound"):
+        cached(source)
+
+
+def test_a_file_that_vanishes_is_no_damaged_record(packed):
+    source = load_source(f"packed:{packed}")
+    (packed / "train-00000-of-00003.tfrecord").unlink()
+    with pytest.raises(tf.errors.NotFoundError):
+        made(source)
+
+
+def test_boxes_are_those_of_the_image_that_is_shown(tmp_path, told):
+    """They are looked up by the index: damage that is met behind the back ends the reading."""
+    sizes = {i: (140 + i, 30) for i in range(3)}
+    marks = [annotation(i, 3, [1 + i, 2, 10, 8]) for i in range(3)]
+    write_part(tmp_path / "c", "train2017", sizes, marks)
+    write_part(tmp_path / "c", "val2017", {3: (140, 30), 4: (40, 30)}, [])
+    pack_source(f"coco:{tmp_path / 'c'}", tmp_path / "packed")
+    (path,) = (tmp_path / "packed").glob("train-*")
+    spec = f"packed:{tmp_path / 'packed'}"
+    whole = load_source(spec)
+    spoil_behind_the_back(path, 100)
+    source = load_source(spec)
+    with pytest.raises(tf.errors.DataLossError):
+        source.loader()(tf.constant(0, tf.int64))
+    assert len(made(source, CROP, batch_size=1)) == 6 and len(told) == 1
+    os.utime(path, ns=(1, 1))
+    known = load_source(spec)
+    assert known.fingerprint == whole.fingerprint and known.num_images == 3
+    np.testing.assert_array_equal(known.image(0), whole.image(1))
+    assert [o.tobytes() for o in known.objects] == [whole.objects[i].tobytes() for i in (1, 1, 2)]
+
+
+def test_a_cache_of_damaged_records(packed, told):
+    spoil(packed / "train-00001-of-00003.tfrecord", 500)
+    spoil_behind_the_back(packed / "train-00000-of-00003.tfrecord", 500)
+    source = load_source(f"packed:{packed}")
+    held = cached(source)
+    assert len(told) == 2 and "1 of 11" in told[1]
+    assert len(source.skipped) == 1 and len({name for name, _ in held.skipped}) == 2
+    assert held.fingerprint == source.fingerprint
+    same(made(held), made(source))
+
+
+def test_small_images_with_a_damaged_record(tmp_path, told):
+    pack_source("digits", tmp_path, shards=2)
+    digits = load_source("digits")
+    spoil_behind_the_back(tmp_path / "train-00000-of-00002.tfrecord", 100)
+    source = load_source(f"packed:{tmp_path}")
+    assert source.fingerprint == load_source(f"packed:{tmp_path}").fingerprint
+    assert source.num_images == 1438 and len(source.skipped) == 1 and "1 of 1438" in told[0]
+    other = int(np.flatnonzero(digits.labels == digits.labels[0])[1])
+    np.testing.assert_array_equal(source.array[0], digits.array[other])
+    np.testing.assert_array_equal(source.array[1:], digits.array[1:])
+    np.testing.assert_array_equal(source.labels, digits.labels)
+    check = check_source(f"packed:{tmp_path}", tiny=1)
+    corrupt = next(f for f in check.findings if f.kind == "corrupt")
+    assert check.usable and corrupt.images[0].startswith("number 0")
+    train, test = pack_source(f"packed:{tmp_path}", tmp_path / "anew")
+    assert (train.images, len(train.left_out), test.images) == (1437, 1, 359)
 
 
 def test_a_check_finds_what_it_finds_in_files(packed):

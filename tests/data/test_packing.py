@@ -172,6 +172,32 @@ def test_one_process_at_a_time(folder, tmp_path):
     assert list(home.iterdir()) == []
 
 
+def test_what_a_killed_packing_left_is_removed(folder, tmp_path):
+    home = tmp_path / "packed"
+    home.mkdir()
+    left = [".train-00003-of-00016.abcd_123.tfrecord", ".test-00000-of-00001.abcdefgh.tfrecord"]
+    left += [".train.abcdefgh.index"]
+    kept = [".train-00003-of-00016.tfrecord", ".other.abcdefgh.tfrecord", "notes.tfrecord"]
+    for name in left + kept:
+        (home / name).write_text("x")
+    pack_source(str(folder), home, shards=1)
+    there = {path.name for path in home.iterdir()}
+    assert set(kept) < there and not set(left) & there
+
+
+def test_files_of_another_origin_are_neither_replaced_nor_deleted(folder, tmp_path):
+    home = tmp_path / "packed"
+    home.mkdir()
+    theirs = home / "test-00000-of-00001.tfrecord"
+    theirs.write_text("mine")
+    with pytest.raises(UserError, match=r"must not hold test-00000-of-00001\.tfrecord yet"):
+        pack_source(str(folder), home)
+    assert [path.name for path in home.iterdir()] == [theirs.name]
+    assert theirs.read_text() == "mine"
+    assert pack_source(str(folder), home, shards=2)[1].images == 3
+    assert theirs.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -81,7 +81,10 @@ def test_a_flipped_bit_is_seen_and_harms_no_neighbour(stored):
         stored.read(1)
     assert read_all(stored, [0, 2, 3]) == [IMAGES[0], IMAGES[2], IMAGES[3]]
     with pytest.raises(UserError, match=r"corrupted record at \d+; pack the data anew"):
-        stored.in_memory()
+        dataclasses.replace(stored, strict=True).in_memory()
+    held = stored.in_memory()
+    assert held.damaged.tolist() == [i == 1 for i in range(6)]
+    assert read_all(held, [0, 1, 5]) == [IMAGES[0], b"", IMAGES[5]]
 
 
 def test_in_memory_the_files_are_not_read_again(stored, tmp_path):
