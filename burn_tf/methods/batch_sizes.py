@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -12,16 +13,17 @@ from burn_tf import distribute
 from burn_tf._checks import UserError
 
 
+@dataclasses.dataclass(eq=False)
 class BatchSizes:
     """Calls `check` with the size of each global batch: once where a graph knows it beforehand.
 
     Args:
         check: raises for a size that cannot be used.
+        refused: what it has raised last.
     """
 
-    def __init__(self, check: Callable[[int], None]) -> None:
-        self._check = check
-        self._refused: UserError | None = None
+    check: Callable[[int], None]
+    refused: UserError | None = None
 
     def checked(self, views: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         """This replica's views, to be used only once their number of images is found good."""
@@ -35,19 +37,19 @@ class BatchSizes:
 
     def _look(self, images: int) -> np.bool_:
         try:
-            self._check(int(images))
+            self.check(int(images))
         except UserError as error:
-            self._refused = error
+            self.refused = error
             raise
         return np.bool_(True)
 
     @contextlib.contextmanager
     def in_plain_words(self) -> Iterator[None]:
         """What `check` raises inside a step is raised again as it was."""
-        self._refused = None
+        self.refused = None
         try:
             yield
         except Exception:  # TensorFlow wraps it: another kind where it traces, and where it runs.
-            if self._refused is None:
+            if self.refused is None:
                 raise
-            raise self._refused from None
+            raise self.refused from None

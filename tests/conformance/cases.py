@@ -256,6 +256,7 @@ METHODS = {
 }
 # Records and tools that are neither saved nor trained, and bases that cannot be built.
 PLAIN = {
+    "BatchSizes",
     "BatchShare",
     "BiasCorrectedEMA",
     "EmbeddingRegularizer",
