@@ -11,9 +11,14 @@ from tests.conformance import cases, trained
 DRAWS = {"InfoMin", "MSBReg"}
 
 
+# By the micro-batches of an update.
+OPTIMIZERS = {1: "FusedAdam", 2: "LARS"}
+
+
 def _logs(case: cases.MethodCase, accumulate: int, jit_compile: bool) -> dict[str, float]:
     method = cases.build(case)
-    method.compile(tf.keras.optimizers.SGD(0.1), accumulate=accumulate)
+    optimizer = cases.build(cases.OPTIMIZERS[OPTIMIZERS[accumulate]])
+    method.compile(optimizer, accumulate=accumulate)
     (views,) = trained.views_of(case)
     logs = tf.function(method.train_step, jit_compile=jit_compile)(views)
     assert int(method.update_step) == 1
