@@ -2,6 +2,7 @@
 
 from burn_tf.methods.barlow_twins import BarlowTwins
 from burn_tf.methods.base import SSLMethod, StepTerms
+from burn_tf.methods.batch_sizes import BatchSizes
 from burn_tf.methods.burn import BURN
 from burn_tf.methods.byol import BYOL
 from burn_tf.methods.ema import BiasCorrectedEMA, MovingAverage
@@ -34,6 +35,7 @@ __all__ = [
     "WMSE",
     "BarlowTwins",
     "BatchShare",
+    "BatchSizes",
     "BiasCorrectedEMA",
     "EmbeddingRegularizer",
     "FrozenTeacher",
