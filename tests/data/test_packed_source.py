@@ -134,9 +134,11 @@ def test_parts_are_the_same_whatever_is_damaged(packed, tmp_path, told):
 
 def test_a_class_that_is_lost_shows_another_with_its_labels(packed):
     whole = load_source(f"packed:{packed}")
+    all_records = whole.records
+    assert all_records is not None
 
     def without(damaged):
-        records = dataclasses.replace(whole.records, damaged=damaged)
+        records = dataclasses.replace(all_records, damaged=damaged)
         return with_substitutes(dataclasses.replace(whole, records=records))
 
     shown = without(whole.labels == 0)
