@@ -154,6 +154,11 @@ def _notes(plan: Plan) -> list[str]:
             else (f"trained by MSBReg for the same {settings.budget} epochs, once per seed")
         )
         notes.append(f"The float teacher is {where}; its time is in no other row.")
+    for variant in plan.variants:
+        own = METHODS[variant.method].optimizer if variant.method in METHODS else None
+        if own is not None:
+            rate = f"{own.name}, rate {own.learning_rate:g}"
+            notes.append(f"{variant.name} has an optimizer of its own: {rate}, without warm-up.")
     if settings.preset:
         preset = PRESETS[settings.preset]
         notes += [preset.note] if preset.note else []

@@ -167,7 +167,7 @@ def _record(path: tf.Tensor, offset: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
 
 
 def _attempted(path: tf.Tensor, offset: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """The same, or b"" where it cannot be read; it takes no longer (2026-11-22)."""
+    """The same, or b"" where it cannot be read."""
     kind = {"output_types": [tf.string, tf.string], "output_shapes": [[], []]}
 
     def tensors(number: int) -> tf.Tensor:

@@ -62,6 +62,14 @@ def test_two_forms_of_one_method_have_two_names(compared: Make, fake: Any) -> No
     assert [row["title"] for row in rows] == titles
 
 
+def test_an_optimizer_of_its_own_is_said(compared: Make, fake: Any) -> None:
+    notes = compared(fake(), methods=("moco_v2", "moco_v2_tuned")).run()["notes"]
+    said = [note for note in notes if "optimizer of its own" in note]
+    assert said == [
+        "moco_v2_tuned has an optimizer of its own: adam, rate 0.0003, without warm-up."
+    ]
+
+
 def test_unknown_figures_are_not_invented(compared: Make, fake: Any) -> None:
     preset = "msbreg_table8"
     comparison = compared(fake(), methods=(), preset=preset, stages="float")
