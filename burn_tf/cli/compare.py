@@ -17,8 +17,8 @@ def register(flags: absl_flags.FlagValues) -> None:
         [],
         "of burn, burn_authors, msbreg, byol, byol_multicrop, moco_v2, moco_v2_tuned, s2bnn, "
         "s2bnn_contrastive, s2bnn_both, swav, swav_multicrop, simclr_v2, infomin, simsiam, "
-        "barlow_twins, vicreg, wmse, supervised, untrained, raw_pixels, with commas; instead of "
-        "--preset",
+        "barlow_twins, vicreg, wmse, supervised, supervised_classifier, untrained, raw_pixels, "
+        "with commas; instead of --preset",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(

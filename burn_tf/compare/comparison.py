@@ -18,7 +18,7 @@ from burn_tf.compare.page import write_page
 from burn_tf.compare.plan import Plan, Run
 from burn_tf.compare.settings import Settings
 from burn_tf.compare.table import Outcome, failure_lines, shown, summary, table_rows
-from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE, Job
+from burn_tf.compare.worker import FAILURE_FILE, Job
 from burn_tf.report import format_table
 from burn_tf.training.pretraining import check_recipe
 
@@ -74,7 +74,7 @@ class Comparison:
         with hold_lock(self.folder / ".lock", timeout_seconds=0.0):
             atomic_write(self.folder / RECORD_FILE, json.dumps(self._record, indent=2) + "\n")
             for index, run in enumerate(self.plan.runs):
-                if not (run.folder / RESULT_FILE).exists():
+                if not Outcome.read(run).is_final:
                     self._do(run, f"[{index + 1}/{len(self.plan.runs)}] {run.label}")
                     self._publish()
             return self._publish()
@@ -111,7 +111,7 @@ class Comparison:
     def _check_recipes(self) -> None:
         """Raise where a row cannot be trained as asked; rows before it would be done by then."""
         first = self.settings.seeds[0]
-        left = [run for run in self.plan.runs if not (run.folder / RESULT_FILE).exists()]
+        left = [run for run in self.plan.runs if not Outcome.read(run).is_final]
         for run in left:
             if run.trained and run.recipe is not None and run.seed == first:
                 try:

@@ -10,7 +10,12 @@ from burn_tf.recipes import options
 from burn_tf.recipes.base import Optimizer, Views
 from burn_tf.recipes.options import MethodOptions
 
-UNTRAINED, RAW_PIXELS, TEACHER = "untrained", "raw_pixels", "teacher"
+UNTRAINED, RAW_PIXELS = "untrained", "raw_pixels"
+# The float networks that methods learn from, by their rows.
+TEACHER, CLASSIFIER = "teacher", "classifier"
+TEACHERS: Mapping[str, str] = MappingProxyType(
+    {TEACHER: "float teacher (MSBReg)", CLASSIFIER: "float classifier (Supervised)"}
+)
 BASELINES: Mapping[str, str] = MappingProxyType(
     {UNTRAINED: "untrained backbone", RAW_PIXELS: "raw pixels"}
 )
@@ -168,6 +173,10 @@ def _supervised(sizes: Sizes) -> MethodOptions:
     return options.SupervisedOptions()
 
 
+def _supervised_classifier(sizes: Sizes) -> MethodOptions:
+    return options.SupervisedOptions(targets="teacher")
+
+
 METHODS: Mapping[str, Entry] = MappingProxyType(
     {
         "burn": Entry(_burn, num_views=1),
@@ -188,6 +197,9 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "barlow_twins": Entry(_barlow_twins),
         "vicreg": Entry(_vicreg),
         "wmse": Entry(_wmse),
-        "supervised": Entry(_supervised, num_views=1),
+        "supervised": Entry(_supervised, num_views=1, form="labels"),
+        "supervised_classifier": Entry(
+            _supervised_classifier, num_views=1, form="float classifier's answers"
+        ),
     }
 )

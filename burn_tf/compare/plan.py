@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from burn_tf.evaluation import EvaluationData
 from burn_tf.evaluation.splits import check_labels
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.recipes.base import Network, Teacher
+from burn_tf.recipes.options import SupervisedOptions
 from burn_tf.training.building import build_backbone
-from burn_tf.training.pretraining import PROJECTOR_FILE
-from burn_tf.watching.run_files import BACKBONE_FILE
+from burn_tf.watching.run_files import BACKBONE_FILE, HEAD_FILES
 
 _SMALL_PIXELS = 64
 _MIN_BATCHES = 4
@@ -100,8 +101,13 @@ class Plan:
 
     @property
     def shares_teacher(self) -> bool:
-        """Whether some method learns from the float teacher."""
-        return any(_has_teacher(run) for run in self.runs)
+        """Whether some method learns from the float teacher without labels."""
+        return entries.TEACHER in self._teachers(self.runs)
+
+    @property
+    def shares_classifier(self) -> bool:
+        """Whether some method learns from the float classifier."""
+        return entries.CLASSIFIER in self._teachers(self.runs)
 
     def _base(self) -> Recipe:
         recipe = get_recipe(_base_name(self.settings.data, self.train))
@@ -151,9 +157,9 @@ class Plan:
         for run in self.runs:
             if cache is None or not run.trained or run.recipe is None:
                 continue
-            if run.row == entries.TEACHER:
+            if run.row in entries.TEACHERS:
                 continue
-            if not _has_teacher(run):
+            if _teacher_of(run) is None:
                 raise UserError(
                     "`teacher_cache` must be left out where a method without a frozen teacher is "
                     "compared: it would see new views in every epoch and the others would not. "
@@ -174,10 +180,20 @@ class Plan:
             # Pixels are the same for every seed.
             if variant.method != entries.RAW_PIXELS or seed == seeds[0]
         ]
-        teachers = []
-        if self.settings.teacher is None and any(_has_teacher(run) for run in runs):
-            teachers = [self._teacher_run(seed) for seed in seeds]
+        wanted = self._teachers(runs)
+        if self.settings.teacher is not None:
+            wanted.discard(entries.TEACHER)
+        teachers = [
+            self._teacher_run(row, seed)
+            for row in entries.TEACHERS
+            if row in wanted
+            for seed in seeds
+        ]
         return (*teachers, *runs)
+
+    def _teachers(self, runs: Iterable[Run]) -> set[str]:
+        """Rows of the float networks that some run learns from."""
+        return {row for run in runs if (row := _teacher_of(run)) is not None}
 
     def _run(self, variant: Variant, seed: int) -> Run:
         folder = self.folder / f"{variant.name}-{seed}"
@@ -207,9 +223,10 @@ class Plan:
         )
 
     def _teacher(self, seed: int, kind: str) -> Teacher:
-        given = self.settings.teacher
-        file = Path(given or self._teacher_folder(seed) / BACKBONE_FILE).resolve()
-        head = file.with_name(PROJECTOR_FILE) if kind == "head" else None
+        row = _teacher_row(kind)
+        given = self.settings.teacher if row == entries.TEACHER else None
+        file = Path(given or self._teacher_folder(row, seed) / BACKBONE_FILE).resolve()
+        head = file.with_name(HEAD_FILES[kind]) if kind in HEAD_FILES else None
         if given and head is not None and not head.exists():
             raise UserError(
                 f"S2-BNN needs {head.name} beside the `teacher`, where `burn-tf pretrain` leaves "
@@ -217,12 +234,19 @@ class Plan:
             )
         return Teacher(weights=str(file), head=None if head is None else str(head))
 
-    def _teacher_folder(self, seed: int) -> Path:
-        return self.folder / f"{entries.TEACHER}-{seed}"
+    def _teacher_folder(self, row: str, seed: int) -> Path:
+        return self.folder / f"{row}-{seed}"
 
-    def _teacher_run(self, seed: int) -> Run:
-        """The float teacher of a seed: as many epochs as each method, on the same images."""
+    def _teacher_run(self, row: str, seed: int) -> Run:
+        """A float network of a seed: as many epochs as each method, on the same images."""
         recipe = get_recipe(_teacher_name(self.base))
+        if row == entries.CLASSIFIER:
+            recipe = dataclasses.replace(
+                recipe,
+                name="compare_classifier",
+                method=SupervisedOptions(),
+                views=dataclasses.replace(recipe.views, num_views=1),
+            )
         steps = self.base.max_steps
         stages = max(len(self._stages(variant)) for variant in self.variants)
         recipe = dataclasses.replace(
@@ -234,12 +258,19 @@ class Plan:
             max_steps=None if steps is None else steps * stages,
             seed=seed,
         )
-        folder = self._teacher_folder(seed)
-        return Run(entries.TEACHER, seed, folder, _fitted(recipe, self.train), trained=True)
+        folder = self._teacher_folder(row, seed)
+        return Run(row, seed, folder, _fitted(recipe, self.train), trained=True)
 
 
-def _has_teacher(run: Run) -> bool:
-    return run.trained and run.recipe is not None and run.recipe.teacher is not None
+def _teacher_of(run: Run) -> str | None:
+    """Row of the float network that a run learns from."""
+    if not run.trained or run.recipe is None or run.recipe.teacher is None:
+        return None
+    return _teacher_row(run.recipe.method.teacher)
+
+
+def _teacher_row(kind: str) -> str:
+    return entries.CLASSIFIER if kind == "classifier" else entries.TEACHER
 
 
 def _base_name(data: str, train: Source) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from burn_tf import __version__
 from burn_tf._checks import UserError
-from burn_tf.compare.entries import BASELINES, METHODS
+from burn_tf.compare.entries import BASELINES, METHODS, TEACHERS
 from burn_tf.compare.plan import Plan, Run
 from burn_tf.compare.presets import PRESETS, REPORTED, Variant
 from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE
@@ -20,6 +20,7 @@ from burn_tf.recipes.base import Views
 from burn_tf.report import read_metrics
 from burn_tf.report.numbers import format_duration
 from burn_tf.report.training_curves import Metrics
+from burn_tf.training.guard import TrainingStopped
 from burn_tf.watching.run_files import METRICS_FILE
 
 # With a deviation of 0.05 the mean direction holds more than 99 % of the features' squared length.
@@ -36,12 +37,14 @@ class Outcome:
         result: its `result.json`, or None before it has finished.
         reason: why it failed, or None.
         metrics: its curves, or None where nothing was trained.
+        broke_down: whether it was stopped for what its training came to, and would be again.
     """
 
     run: Run
     result: dict[str, Any] | None
     reason: str | None
     metrics: Metrics | None
+    broke_down: bool = False
 
     @classmethod
     def read(cls, run: Run) -> Outcome:
@@ -50,7 +53,15 @@ class Outcome:
         failure = _read_json(run, FAILURE_FILE) if result is None else None
         path = run.folder / METRICS_FILE
         metrics = read_metrics(path) if path.exists() else None
-        return cls(run, result, None if failure is None else failure["reason"], metrics)
+        if failure is None:
+            return cls(run, result, None, metrics)
+        broke_down = failure.get("kind") == TrainingStopped.__name__
+        return cls(run, result, failure["reason"], metrics, broke_down)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing is left to do, in this run of the comparison or a later one."""
+        return self.result is not None or self.broke_down
 
     def scores(self) -> dict[str, float]:
         """Top-1 % by probe; empty before the run has finished."""
@@ -154,6 +165,11 @@ def _notes(plan: Plan) -> list[str]:
             else (f"trained by MSBReg for the same {settings.budget} epochs, once per seed")
         )
         notes.append(f"The float teacher is {where}; its time is in no other row.")
+    if plan.shares_classifier:
+        notes.append(
+            f"The float classifier is trained with labels for the same {settings.budget} epochs, "
+            "once per seed; its time is in no other row."
+        )
     for variant in plan.variants:
         own = METHODS[variant.method].optimizer if variant.method in METHODS else None
         if own is not None:
@@ -186,7 +202,7 @@ def table_rows(plan: Plan, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 def _title(run: Run, variant: Variant | None) -> str:
     if variant is None:
-        return "float teacher (MSBReg)"
+        return TEACHERS[run.row]
     if variant.method in BASELINES or run.recipe is None:
         return BASELINES[variant.method]
     title = run.recipe.method.method
@@ -220,6 +236,7 @@ def _statistics(outcomes: Sequence[Outcome], probes: Sequence[str]) -> dict[str,
         "test_feature_std": _mean([result["test_feature_std"] for result in results]),
         "collapsed": sum(collapsed) if collapsed else None,
         "failures": {str(o.run.seed): o.reason for o in outcomes if o.reason is not None},
+        "broke_down": [str(o.run.seed) for o in outcomes if o.broke_down],
     }
 
 
@@ -273,9 +290,16 @@ def _share(count: int | None, runs: int) -> str:
 
 
 def failure_lines(table: dict[str, Any]) -> list[str]:
-    """One line per run that failed."""
-    return [
+    """One line per run that failed, and what becomes of those that broke down."""
+    lines = [
         f"{row['title']}, seed {seed} failed: {reason}"
         for row in table["rows"]
         for seed, reason in row["failures"].items()
     ]
+    stopped = [f"{row['row']}-{seed}" for row in table["rows"] for seed in row["broke_down"]]
+    if stopped:
+        lines.append(
+            "Trained again, these would break down again, and are left as they are unless their "
+            f"folders are deleted: {', '.join(stopped)}"
+        )
+    return lines

@@ -83,10 +83,10 @@ class Optimizer:
 class Teacher:
     """Where the frozen teacher comes from: a saved model, or another recipe run before it.
 
-    `head` is the file of the projector that `weights` were pretrained with, which S2-BNN needs; a
-    recipe run here brings its own, and has this recipe's batch size where its own is larger than
-    the set of images. `image_size` is the side in pixels to which the teacher sees the
-    views enlarged; None: as they are.
+    `head` is the file of the projector that `weights` were pretrained with, which S2-BNN needs, or
+    of the classifier behind them, from which `Supervised` learns; a recipe run here brings its own,
+    and has this recipe's batch size where its own is larger than the set of images. `image_size` is
+    the side in pixels to which the teacher sees the views enlarged; None: as they are.
     """
 
     recipe: str | None = None

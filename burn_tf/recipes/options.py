@@ -13,18 +13,19 @@ class MethodOptions:
     """Base: what a recipe must know of its method before it is built.
 
     Attributes:
-        teacher: "backbone" where the method learns from a frozen teacher's features, "head" where
-            it needs the teacher's projector too, "" where there is none.
+        teacher: "backbone" where the method learns from a frozen teacher's features, "projector"
+            or "classifier" where from what that head makes of them, "" where there is none.
         labels: whether it learns from labels.
         multicrop: whether views may be of several sizes.
         sees_pieces: whether the backbone also sees pieces of views.
-        keeps_projector: whether a projector is left that a student may learn from.
+        head: "projector" or "classifier", whichever is left beside the backbone for students to
+            learn from; "" where neither is.
     """
 
     method: ClassVar[str]
     multicrop: ClassVar[bool] = False
     sees_pieces: ClassVar[bool] = False
-    keeps_projector: ClassVar[bool] = True
+    head: ClassVar[str] = "projector"
 
     @property
     def teacher(self) -> str:
@@ -40,7 +41,7 @@ class BURNOptions(MethodOptions):
     """Arguments of `burn_tf.methods.BURN`; each stage starts lambda(t) anew."""
 
     method = "BURN"
-    keeps_projector = False
+    head = ""
     num_outputs: int = 2000
     hidden_dim: int = 2000
     temperature: float = 0.2
@@ -123,7 +124,7 @@ class S2BNNOptions(MethodOptions):
 
     @property
     def teacher(self) -> str:
-        return "" if self.mode == "contrastive" else "head"
+        return "" if self.mode == "contrastive" else "projector"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,11 +201,12 @@ class WMSEOptions(MethodOptions):
 class SupervisedOptions(MethodOptions):
     """`burn_tf.methods.Supervised`: targets are the source's "labels" or the "teacher"'s answers.
 
-    The teacher is then a classifier, named by `teacher.weights`.
+    The teacher is then a classifier: `teacher.weights` names the whole of it, or a backbone whose
+    classifier is `teacher.head`. `teacher.recipe` may be another recipe with this method.
     """
 
     method = "Supervised"
-    keeps_projector = False
+    head = "classifier"
     targets: str = "labels"
 
     def __post_init__(self) -> None:
@@ -212,7 +214,7 @@ class SupervisedOptions(MethodOptions):
 
     @property
     def teacher(self) -> str:
-        return "" if self.labels else "backbone"
+        return "" if self.labels else "classifier"
 
     @property
     def labels(self) -> bool:

@@ -66,6 +66,21 @@ def enlarge_images(model: tf.keras.Model, image_size: int, enlarged_size: int) -
     return tf.keras.Model(images, model(enlarged), name=f"{model.name}_at_{enlarged_size}")
 
 
+def join_head(backbone: tf.keras.Model, head: tf.keras.Model) -> tf.keras.Model:
+    """Both as one model, from [B, H, W, 3] to the head's outputs [B, C].
+
+    Raises:
+        UserError: for a head that takes vectors of another length.
+    """
+    given, taken = backbone.output_shape[-1], head.input_shape[-1]
+    if given != taken:
+        raise UserError(
+            "`teacher.head` must take the vectors that `teacher.weights` gives. "
+            f"Received: {taken} and {given} elements"
+        )
+    return tf.keras.Model(backbone.inputs, head(backbone.output), name=f"{backbone.name}_with_head")
+
+
 def build_method(
     recipe: Recipe,
     teacher: tf.keras.Model | None,
@@ -91,7 +106,7 @@ def build_method(
             "Received: none"
         )
     networks: dict[str, Any] = {"teacher": teacher} if recipe.method.teacher else {}
-    if recipe.method.teacher == "head":
+    if recipe.method.teacher == "projector":
         networks["teacher_head"] = teacher_head
     if recipe.method.labels:
         networks["num_classes"] = num_classes

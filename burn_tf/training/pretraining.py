@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import Any, TextIO
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf._files import atomic_path, atomic_write, remove_unfinished
+from burn_tf._files import atomic_path, atomic_write, read_whole, remove_unfinished
 from burn_tf.data import Source, get_policy, load_source
 from burn_tf.data.views import steps_per_epoch
 from burn_tf.layers import mlp_head
@@ -27,6 +28,7 @@ from burn_tf.training.building import (
     build_method,
     build_optimizer,
     enlarge_images,
+    join_head,
 )
 from burn_tf.training.guard import TrainingGuard
 from burn_tf.training.run import Run, training_views
@@ -34,9 +36,8 @@ from burn_tf.training.signals import StopSignals
 from burn_tf.training.teacher_cache import TeacherCache
 from burn_tf.training.watch import Watch
 from burn_tf.training.workers import Workers
-from burn_tf.watching.run_files import BACKBONE_FILE, RUN_FILE, TEACHER_FOLDER
+from burn_tf.watching.run_files import BACKBONE_FILE, HEAD_FILES, RUN_FILE, TEACHER_FOLDER
 
-PROJECTOR_FILE = "projector.keras"
 CHECKPOINT_SECONDS = 120.0
 DRY_RUN_BATCH = 8
 # Kinds of shapes in the source synthetic:N.
@@ -58,8 +59,9 @@ def pretrain(
     """Train the recipe's backbone on unlabelled images, or finish a run that was cut off.
 
     Under `workdir` this leaves `run.json` (recipe and data), `metrics.jsonl` (every step),
-    `checkpoints/`, `backbone.keras`, `projector.keras` where the method has a projector, and
-    `teacher/` with the same files when the recipe trains its teacher first.
+    `checkpoints/`, `backbone.keras`, `projector.keras` or `classifier.keras` where the method has
+    one that students may learn from, and `teacher/` with the same files when the recipe trains its
+    teacher first.
 
     Several workers call this with the same recipe and images; each gets the same backbone. The
     chief alone reads and writes `workdir`. How many they are may differ when a run goes on.
@@ -139,12 +141,12 @@ def _train(
 
 
 def _save(recipe: Recipe, method: SSLMethod, folder: Path, workers: Workers) -> None:
-    for name in (PROJECTOR_FILE, BACKBONE_FILE):
+    for name in (*HEAD_FILES.values(), BACKBONE_FILE):
         remove_unfinished(folder / name)
-    projector = getattr(method, "projector", None)
-    if projector is not None:
-        with atomic_path(folder / PROJECTOR_FILE) as temporary:
-            workers.own_copy(projector).save(temporary)
+    if recipe.method.head:
+        head = getattr(method, recipe.method.head)
+        with atomic_path(folder / HEAD_FILES[recipe.method.head]) as temporary:
+            workers.own_copy(head).save(temporary)
     with atomic_path(folder / BACKBONE_FILE) as temporary:
         _kept(recipe, method, workers).save(temporary)
 
@@ -181,19 +183,35 @@ def check_recipe(recipe: Recipe) -> None:
         check_side(recipe.views.image_size)
     teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
     head = None
-    if recipe.method.teacher == "head" and _has_head(recipe):
+    if recipe.method.teacher == "projector" and _brings_head(recipe):
         head = _stand_in_head()
+    if recipe.method.teacher == "classifier":
+        _check_classifier(recipe)
     build_method(recipe, teacher, 1, teacher_head=head, num_classes=2)
     build_optimizer(recipe, steps_per_epoch=1, total_steps=1)
 
 
-def _has_head(recipe: Recipe) -> bool:
+def _brings_head(recipe: Recipe) -> bool:
+    """Whether the teacher comes with the head that the method learns from."""
     options = recipe.teacher
     if options is None:
         return False
     if options.weights is not None or options.recipe is None:
         return options.head is not None
-    return get_recipe(options.recipe).method.keeps_projector
+    return get_recipe(options.recipe).method.head == recipe.method.teacher
+
+
+def _check_classifier(recipe: Recipe) -> None:
+    """Raise for a teacher's recipe that leaves none; a file of weights may hold all of it."""
+    options = recipe.teacher
+    if options is None or options.weights is not None or options.recipe is None:
+        return
+    if not _brings_head(recipe):
+        raise UserError(
+            f"{recipe.method.method} learns from a classifier, and recipe {options.recipe} leaves "
+            "none: give teacher.weights, or a recipe with labels. "
+            f"Received: teacher.recipe={options.recipe}"
+        )
 
 
 def check_runnable(recipe: Recipe, source: Source, workers: Workers | None = None) -> None:
@@ -217,7 +235,7 @@ def check_runnable(recipe: Recipe, source: Source, workers: Workers | None = Non
         return
     if recipe.teacher is not None and recipe.teacher.weights is not None:
         check_model_file(recipe.teacher.weights)
-        if recipe.method.teacher == "head" and recipe.teacher.head is not None:
+        if recipe.method.teacher in HEAD_FILES and recipe.teacher.head is not None:
             check_model_file(recipe.teacher.head)
     elif recipe.teacher is not None and recipe.teacher.recipe is not None:
         check_runnable(_teacher_recipe(recipe, source), source, workers)
@@ -238,7 +256,7 @@ def dry_run(recipe: Recipe) -> dict[str, float]:
     """
     with _precision(recipe.precision):
         teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
-        head = _stand_in_head() if recipe.method.teacher == "head" else None
+        head = _stand_in_head() if recipe.method.teacher == "projector" else None
         method = build_method(recipe, teacher, 2, teacher_head=head, num_classes=_DRY_RUN_CLASSES)
         batch = _few_images(recipe, method)
         small = dataclasses.replace(recipe, batch_size=batch, epochs=1)
@@ -298,7 +316,34 @@ def _identity(recipe: Recipe, source: Source, cache: TeacherCache | None) -> Any
     wanted = {"recipe": recipe.to_dict(), "data": source.fingerprint, "images": source.num_images}
     if cache is not None:
         wanted["cached_views"] = cache.views
+    digests = _teacher_digests(recipe)
+    if digests:
+        wanted["teacher"] = digests
     return json.loads(json.dumps(wanted))
+
+
+def _teacher_digests(recipe: Recipe) -> dict[str, str]:
+    """SHA-256 of the files that the recipe's teacher is read from, by the names of their keys."""
+    options = recipe.teacher
+    if not recipe.method.teacher or options is None or options.weights is None:
+        return {}
+    files = {"weights": options.weights, "head": options.head}
+    return {
+        name: hashlib.sha256(read_whole(path)).hexdigest()
+        for name, path in files.items()
+        # A model may be a folder too: its path counts then.
+        if path is not None and Path(path).is_file()
+    }
+
+
+def _unplaced(identity: Any) -> Any:
+    """Without the paths of the teacher's files, whose contents count."""
+    try:
+        recipe, digests = identity["recipe"], identity["teacher"]
+        teacher = {**recipe["teacher"], **dict.fromkeys(digests)}
+    except (KeyError, TypeError):
+        return identity
+    return {**identity, "recipe": {**recipe, "teacher": teacher}}
 
 
 def _claim(folder: Path, wanted: Any) -> None:
@@ -312,6 +357,7 @@ def _claim(folder: Path, wanted: Any) -> None:
         found = json.loads(record.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{record} is damaged: delete it, or use another work directory") from error
+    found, wanted = _unplaced(found), _unplaced(wanted)
     if found != wanted:
         differing = ", ".join(_differences(found, wanted)) or "format"
         raise UserError(
@@ -341,23 +387,29 @@ def _teacher(
     stop: StopSignals,
     watch: Watch,
 ) -> tuple[tf.keras.Model | None, tf.keras.Model | None]:
-    """The teacher and its projector, as far as the recipe's method needs them."""
+    """The teacher and its projector, as far as the recipe's method needs them.
+
+    A backbone and its classifier are one teacher.
+    """
     options = recipe.teacher
     if not recipe.method.teacher or options is None:
         return None, None
     head: tf.keras.Model | None = None
     home = folder / TEACHER_FOLDER
-    needs_head = recipe.method.teacher == "head"
+    head_file = HEAD_FILES.get(recipe.method.teacher)
     if options.weights is None:
         inner = _teacher_recipe(recipe, source)
         _train(inner, source, home, seconds, stream, "teacher ", workers, stop, None, watch)
     with workers.scope():
         if options.weights is not None:
             teacher = load_backbone(options.weights)
-            head = load_backbone(str(options.head)) if needs_head else None
+            if head_file is not None and options.head is not None:
+                head = load_backbone(options.head)
         else:
             teacher = _written(home / BACKBONE_FILE, workers)
-            head = _written(home / PROJECTOR_FILE, workers) if needs_head else None
+            head = None if head_file is None else _written(home / head_file, workers)
+        if head is not None and recipe.method.teacher == "classifier":
+            teacher, head = join_head(teacher, head), None
         if options.image_size is not None:
             teacher = enlarge_images(teacher, recipe.views.image_size, options.image_size)
     return teacher, head

@@ -18,6 +18,8 @@ from burn_tf.report.numbers import is_number
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 BACKBONE_FILE = "backbone.keras"
+# By what a method leaves beside the backbone.
+HEAD_FILES = {"projector": "projector.keras", "classifier": "classifier.keras"}
 TEACHER_FOLDER = "teacher"
 # What people are shown of a line, where it has it.
 SHOWN_FIGURES = ("loss", "feature_std", "feature_weight", "grad_norm", "learning_rate")

@@ -14,6 +14,7 @@ from burn_tf.report.numbers import format_duration, format_value
 from burn_tf.watching.machine_memory import peak_resident_bytes
 from burn_tf.watching.run_files import (
     BACKBONE_FILE,
+    HEAD_FILES,
     METRICS_FILE,
     SHOWN_FIGURES,
     figures_of,
@@ -94,7 +95,7 @@ def write_summary(folder: Path) -> Summary:
     images = plan.stages * plan.steps * plan.batch_size
     names = {
         "backbone": BACKBONE_FILE,
-        "projector": "projector.keras",
+        **HEAD_FILES,
         "metrics": METRICS_FILE,
         "tensorboard": "tensorboard",
     }

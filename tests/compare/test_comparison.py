@@ -6,6 +6,7 @@ import html
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def test_failed_runs_are_rows_and_are_tried_again(
     def some_fail(job: Job) -> int:
         if job.run.row == "byol":
             job.run.folder.mkdir(parents=True)
-            failure = {"reason": "loss is not finite at step 3", "kind": "TrainingStopped"}
+            failure = {"reason": "out of memory: 3 GB", "kind": "ResourceExhaustedError"}
             (job.run.folder / "failure.json").write_text(json.dumps(failure))
             return 1
         return -9 if job.run.row == "simsiam" else runs(job)
@@ -62,14 +63,37 @@ def test_failed_runs_are_rows_and_are_tried_again(
     comparison = compared(some_fail, methods=methods)
     table = comparison.run()
     failures = {row["row"]: row["failures"] for row in table["rows"]}
-    assert failures["byol"] == {"1": "loss is not finite at step 3"}
+    assert failures["byol"] == {"1": "out of memory: 3 GB"}
     assert "signal 9" in failures["simsiam"]["1"] and failures["swav"] == {}
-    assert "BYOL, seed 1 failed: loss is not finite at step 3" in comparison.text(table)
+    assert "BYOL, seed 1 failed: out of memory: 3 GB" in comparison.text(table)
     healed = fake()
     table = compared(healed, methods=methods).run()
     assert healed.done == ["byol-1", "simsiam-1"]
     assert not any(row["failures"] for row in table["rows"])
     assert json.loads((tmp_path / "work" / "table.json").read_text()) == table
+
+
+def test_runs_that_broke_down_stay_as_they_are(compared: Make, fake: Any, tmp_path: Path) -> None:
+    tried = []
+
+    def breaks_down(job: Job) -> int:
+        tried.append(job.run.row)
+        job.run.folder.mkdir(parents=True, exist_ok=True)
+        failure = {"reason": "features have collapsed at step 3", "kind": "TrainingStopped"}
+        (job.run.folder / "failure.json").write_text(json.dumps(failure))
+        return 1
+
+    compared(breaks_down, methods=("byol",)).run()
+    comparison = compared(breaks_down, methods=("byol",))
+    table = comparison.run()
+    assert tried == ["byol"]
+    text = comparison.text(table)
+    assert "BYOL, seed 1 failed: features have collapsed at step 3" in text
+    assert "unless their folders are deleted: byol-1" in text
+    shutil.rmtree(tmp_path / "work" / "byol-1")
+    again = fake()
+    table = compared(again, methods=("byol",)).run()
+    assert again.done == ["byol-1"] and not table["rows"][0]["failures"]
 
 
 @pytest.mark.parametrize(

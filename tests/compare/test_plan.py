@@ -12,16 +12,18 @@ from PIL import Image
 
 from burn_tf._checks import UserError
 from burn_tf.compare import METHODS, PRESETS, Settings
+from burn_tf.compare.entries import TEACHERS
 from burn_tf.compare.plan import Plan, Run, load_splits
 from burn_tf.recipes import get_recipe
 from burn_tf.training import TeacherCache
 from burn_tf.training.pretraining import check_recipe
 
 Make = Callable[..., Settings]
+PARTS = ("backbone", "classifier")
 
 
 def trained(plan: Plan) -> dict[str, Run]:
-    return {run.row: run for run in plan.runs if run.trained and run.row != "teacher"}
+    return {run.row: run for run in plan.runs if run.trained and run.row not in TEACHERS}
 
 
 def test_methods_differ_in_method_and_views_alone(small: Make, tmp_path: Path) -> None:
@@ -77,6 +79,29 @@ def test_one_teacher_per_seed_is_shared(small: Make, tmp_path: Path) -> None:
         assert recipe.teacher.weights == str((tmp_path / "teacher-5" / "backbone.keras").resolve())
         assert (recipe.teacher.head is not None) == (name == "s2bnn-5")
     assert by_name["byol-5"] is not None and by_name["byol-5"].teacher is None
+
+
+def test_one_classifier_per_seed_is_shared(small: Make, tmp_path: Path) -> None:
+    methods = ("supervised_classifier", "supervised")
+    plan = Plan(small(methods=methods, seeds=(3, 5), budget=4), tmp_path)
+    rows = [f"{run.row}-{run.seed}" for run in plan.runs]
+    assert rows[:4] == ["classifier-3", "classifier-5", "supervised_classifier-3", "supervised-3"]
+    assert plan.shares_classifier and not plan.shares_teacher
+    classifier, student, alone = (plan.runs[index].recipe for index in (0, 2, 3))
+    assert classifier is not None and student is not None and alone is not None
+    assert (classifier.epochs, classifier.stages, classifier.views.num_views) == (4, ("none",), 1)
+    assert classifier.method.labels and classifier.backbone.name == "resnet18"
+    assert student.teacher is not None and alone.teacher is None
+    files = [str((tmp_path / "classifier-3" / f"{name}.keras").resolve()) for name in PARTS]
+    assert [student.teacher.weights, student.teacher.head] == files
+
+
+def test_a_teacher_of_the_users_is_no_classifier(small: Make, tmp_path: Path) -> None:
+    file = tmp_path / "teacher.keras"
+    file.write_bytes(b"")
+    methods = ("burn", "supervised_classifier")
+    plan = Plan(small(methods=methods, teacher=str(file)), tmp_path)
+    assert [run.row for run in plan.runs] == ["classifier", *methods]
 
 
 def test_a_teacher_of_the_users(small: Make, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from burn_tf.layers import BatchNorm
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.training import building, check_recipe, load_backbone, pretrain, pretraining
 from burn_tf.training import run as run_module
-from burn_tf.training.building import enlarge_images
+from burn_tf.training.building import enlarge_images, join_head
 from burn_tf.training.periodic import PeriodicCheckpoint
 from tests.training.killed_process import small_backbone
 
@@ -197,6 +198,7 @@ def test_teacher_sees_enlarged_views(
         override(recipe, ["teacher.image_size=8"])
 
 
+PARTS = ("backbone", "classifier")
 ONE_STEP = ["backbone.name=reactnet_tiny", "backbone.width=1", "batch_size=8", "max_steps=1"]
 
 
@@ -243,6 +245,63 @@ def test_learning_from_labels(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Supervised needs labels"):
         pretrain(recipe, unlabelled, tmp_path / "unlabelled", stream=io.StringIO())
     assert not (tmp_path / "unlabelled").exists()
+
+
+def test_learning_from_a_classifier_in_two_files_or_in_one(tmp_path: Path) -> None:
+    names = ["backbone.name=resnet18", "backbone.width=0.0625", "batch_size=8", "max_steps=2"]
+    labels = get_recipe("supervised_digits")
+    run(override(labels, [*names, "stages=none"]), tmp_path / "float")
+    backbone, classifier = (tmp_path / "float" / f"{name}.keras" for name in PARTS)
+    summary = json.loads((tmp_path / "float" / "summary.json").read_text())
+    assert summary["files"]["classifier"] == "classifier.keras"
+    parts = load_backbone(backbone), load_backbone(classifier)
+    whole = join_head(*parts)
+    images = np.random.default_rng(0).random((4, 16, 16, 3), np.float32)
+    np.testing.assert_array_equal(whole(images), parts[1](parts[0](images)))
+    whole.save(tmp_path / "whole.keras")
+    teacher = {
+        "parts": [f"teacher.weights={backbone}", f"teacher.head={classifier}"],
+        "whole": [f"teacher.weights={tmp_path / 'whole.keras'}"],
+    }
+    for name, given in teacher.items():
+        settings = [*ONE_STEP, "stages=both", "method.targets=teacher", *given]
+        run(override(labels, settings), tmp_path / name)
+    students = [load_backbone(tmp_path / name / "backbone.keras") for name in teacher]
+    for one, other in zip(*(student.get_weights() for student in students), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert load_backbone(tmp_path / "parts" / "classifier.keras").output_shape == (None, 4)
+
+
+def test_a_classifier_of_other_sizes_is_refused() -> None:
+    head = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=(5,))])
+    images = tf.keras.Input((8, 8, 3))
+    pooled = tf.keras.Model(images, tf.keras.layers.GlobalAveragePooling2D()(images))
+    with pytest.raises(UserError, match=r"`teacher\.head` must take .*Received: 5 and 3"):
+        join_head(pooled, head)
+
+
+def test_a_recipe_that_leaves_no_classifier_teaches_no_supervised() -> None:
+    recipe = override(get_recipe("supervised_digits"), ["method.targets=teacher"])
+    with pytest.raises(UserError, match=r"Supervised learns from a classifier, .* leaves none"):
+        check_recipe(override(recipe, ["teacher.recipe=msbreg_digits"]))
+    check_recipe(override(recipe, ["teacher.recipe=supervised_digits"]))
+
+
+def test_the_teacher_may_be_moved_and_not_exchanged(
+    recipe: Recipe, teacher_file: Path, tmp_path: Path
+) -> None:
+    places = [tmp_path / name / "teacher.keras" for name in ("first", "second")]
+    for place in places:
+        place.parent.mkdir()
+        shutil.copy(teacher_file, place)
+    begun = override(recipe, [f"teacher.weights={places[0]}", "max_steps=1"])
+    run(begun, tmp_path / "run")
+    (tmp_path / "run" / "backbone.keras").unlink()
+    moved = override(begun, [f"teacher.weights={places[1]}"])
+    run(moved, tmp_path / "run")
+    load_backbone(teacher_file.with_name("projector.keras")).save(places[1])
+    with pytest.raises(UserError, match=r"differs in teacher\.weights"):
+        run(moved, tmp_path / "run")
 
 
 def test_enlarged_images_are_bilinear() -> None:
