@@ -24,8 +24,9 @@ def register(flags: absl_flags.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "preset",
         None,
-        "an ablation of the papers: burn_table5, burn_table6, burn_table7, msbreg_table8 or "
-        "msbreg_table11; or burn_forms: from the paper's BURN to its authors' code",
+        "a table of the papers: burn_baselines, burn_table5, burn_table6, burn_table7, "
+        "msbreg_table8 or msbreg_table11; or burn_forms: from the paper's BURN to its authors' "
+        "code",
         flag_values=flags,
     )
     absl_flags.DEFINE_string(

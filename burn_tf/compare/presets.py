@@ -66,6 +66,17 @@ _TABLE5 = Preset(
     note="Row 2 holds lambda at 0.7. The one-stage rows train as many epochs as both stages of row "
     "4 together.",
 )
+_BASELINES = Preset(
+    "BURN and the methods that its authors set beside it (README of their code)",
+    (
+        Variant("supervised_classifier", "supervised_classifier", reported=64.10),
+        Variant("swav", "swav", reported=49.41),
+        Variant("byol", "byol", reported=49.25),
+        Variant("moco_v2_tuned", "moco_v2_tuned", reported=52.50),
+        Variant("s2bnn", "s2bnn", reported=61.50),
+        Variant("burn", "burn", reported=62.29),
+    ),
+)
 _TABLE6 = Preset(
     "BURN, Table 6: the feature term's distance",
     (
@@ -128,6 +139,7 @@ _TABLE11 = Preset(
 )
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
+        "burn_baselines": _BASELINES,
         "burn_table5": _TABLE5,
         "burn_table6": _TABLE6,
         "burn_table7": _TABLE7,

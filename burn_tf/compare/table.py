@@ -141,6 +141,8 @@ def summary(plan: Plan) -> dict[str, Any]:
         "views": base.views.policy,
         "optimizer": f"{base.optimizer.name}, rate {base.optimizer.learning_rate:g}",
         "precision": base.precision,
+        "settings": list(settings.overrides),
+        "cached_views": None if settings.teacher_cache is None else settings.teacher_cache.views,
         "seeds": list(settings.seeds),
         "probes": list(settings.probes),
         "teacher": settings.teacher or "trained here" if plan.shares_teacher else "none",
@@ -158,6 +160,14 @@ def _notes(plan: Plan) -> list[str]:
         f"Collapsed: the features' deviation is below {COLLAPSED_BELOW:g} at the end of training "
         "or on the test images; over 99 % of all features' length is then one direction.",
     ]
+    if settings.overrides:
+        notes.append(f"Set for all rows: {', '.join(settings.overrides)}.")
+    if any(dataclasses.asdict(plan.base.regularizer).values()):
+        notes.append("The regulariser's weights are added to a method's own, as MSBReg has them.")
+    if settings.teacher_cache is not None:
+        notes.append(
+            f"Every image is shown in {settings.teacher_cache.views} fixed views, in turns."
+        )
     if plan.shares_teacher:
         where = (
             "from --teacher"
@@ -296,7 +306,9 @@ def failure_lines(table: dict[str, Any]) -> list[str]:
         for row in table["rows"]
         for seed, reason in row["failures"].items()
     ]
-    stopped = [f"{row['row']}-{seed}" for row in table["rows"] for seed in row["broke_down"]]
+    stopped = [
+        f"{row['row']}-{seed}" for row in table["rows"] for seed in row.get("broke_down", [])
+    ]
     if stopped:
         lines.append(
             "Trained again, these would break down again, and are left as they are unless their "

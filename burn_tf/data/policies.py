@@ -108,6 +108,8 @@ _ALL = (
     ),
     # InfoMin, appendix: twice the jitter of MoCo v2; its RandAugment is not here.
     Policy("infomin", crop_area=(0.2, 1.0), brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2),
+    # The authors' code for the view that is cut into pieces: a large crop, nothing else.
+    Policy("infomin_jigsaw", crop_area=(0.6, 1.0), jitter=0.0, grey=0.0, blur=0.0),
     # SimCLR, appendix A, at its default strength of 1.
     Policy("simclr", brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2),
     # S2-BNN, the authors' settings.

@@ -6,13 +6,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from burn_tf._checks import check_range
+from burn_tf._checks import check_range, check_rank
 from burn_tf.losses._batches import global_batch
 from burn_tf.losses._vectors import check_views, directions, view_pairs, wide_floats
 from burn_tf.losses.whitening import whiten
 
 
-def wmse(embeddings: tf.Tensor, epsilon: float = 1e-3) -> tf.Tensor:
+def wmse(
+    embeddings: tf.Tensor, epsilon: float = 1e-3, slices: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mean squared distance of whitened unit embeddings of two views, one value per global batch.
 
     With `w_j = whiten(embeddings[j])`, `hat(v) = v / ||v||_2`, averaged over images and over the
@@ -20,14 +22,16 @@ def wmse(embeddings: tf.Tensor, epsilon: float = 1e-3) -> tf.Tensor:
 
         || hat w_j - hat w_l ||^2 = 2 - 2 cos(w_j, w_l)
 
-    Each view's batch is whitened on its own. Under a `tf.distribute` strategy it is the global
-    batch: every replica gathers all embeddings and returns the same value. A batch of no more than
-    d images can be whitened to a value near 0 whatever the images: use more than d.
+    Each view's batch is whitened on its own, whole or in slices. Under a `tf.distribute` strategy
+    it is the global batch: every replica gathers all embeddings and returns the same value. A batch
+    of no more than d images can be whitened to a value near 0 whatever the images: use more than d.
 
     Args:
         embeddings: `[K, B, d]`, K >= 2 views, any float dtype; narrower ones are computed in
             float32.
         epsilon: of `whiten`, 0 < epsilon <= 1. Default 1e-3, ours.
+        slices: places in the global batch, int32 `[S, N]`: each row is whitened for itself, and the
+            loss is the mean over rows. None, the default: the whole batch is one.
 
     Returns:
         Scalar, float32 (float64 for float64 embeddings).
@@ -46,14 +50,22 @@ def wmse(embeddings: tf.Tensor, epsilon: float = 1e-3) -> tf.Tensor:
         arXiv 2007.06346.
 
     Departs from source: eq. 4 and 5 whiten all views by one matrix; as in the paper's batch slicing
-        and the authors' code each view has its own. The global batch is one slice, not several
-        random ones.
+        and the authors' code each view has its own.
     """
     check_range("epsilon", epsilon, low=0.0, low_open=True, high=1.0)
     (embeddings,) = wide_floats(embeddings)
     check_views("embeddings", embeddings)
-    gathered = tf.unstack(global_batch(embeddings))
-    units = tf.stack([directions(whiten(view, epsilon)) for view in gathered])
+    gathered = global_batch(embeddings)
+    if slices is None:
+        return _distance(gathered, epsilon)
+    check_rank("slices", slices, 2)
+    parts = tf.transpose(tf.gather(gathered, slices, axis=1), [1, 0, 2, 3])
+    return tf.reduce_mean(tf.map_fn(lambda part: _distance(part, epsilon), parts))
+
+
+def _distance(views: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """Of the views `[K, N, d]` of images that are whitened together."""
+    units = tf.stack([directions(whiten(view, epsilon)) for view in tf.unstack(views)])
     pairs = view_pairs("embeddings", units)
     distances = [tf.reduce_sum(tf.square(first - second), axis=-1) for first, second in pairs]
     return tf.reduce_mean(tf.stack(distances))

@@ -24,7 +24,7 @@ from burn_tf.methods.micro_batches import (
     batch_means,
     check_accumulation,
 )
-from burn_tf.methods.regularizers import EmbeddingRegularizer
+from burn_tf.methods.regularizers import EmbeddingRegularizer, given_or_none
 from burn_tf.methods.update_figures import (
     feature_deviation,
     gradient_norms,
@@ -108,7 +108,7 @@ class SSLMethod(tf.keras.Model):
         self.backbone = backbone
         self.feature_dim = feature_dim(backbone, "backbone")
         self.total_steps = check_integer("total_steps", total_steps, low=1)
-        self.regularizer = regularizer or EmbeddingRegularizer()
+        self.regularizer = given_or_none(regularizer)
         self.seed = check_integer("seed", seed, low=0, high=2**31 - 1)
         self.accumulate = 1
         self.loss_scale: LossScale | None = None
@@ -141,13 +141,28 @@ class SSLMethod(tf.keras.Model):
         """Raise if the method cannot learn from `count` views of each image."""
         check_integer("num_views", count, low=1)
 
+    def check_tensors(self, tensors: Sequence[tf.Tensor | tf.TensorSpec]) -> None:
+        """Raise if batches of such tensors, or what they are described by, cannot be used."""
+        self.check_views(len(tensors))
+
     def check_batch(self, batch_size: int) -> None:
         """Raise if a term cannot be computed from `batch_size` images, the global batch."""
         check_integer("batch_size", batch_size, low=self.minimum_batch())
 
     def minimum_batch(self) -> int:
-        """The smallest global batch that every term can be computed from."""
-        return 2 if self.looks_across_the_batch else 1
+        """The smallest global batch that every term, and batch norms in heads, can work with."""
+        return 2 if self.looks_across_the_batch or self._heads_have_batch_norms() else 1
+
+    def _heads_have_batch_norms(self) -> bool:
+        """Of one image they would give the same vector, whatever it shows."""
+        heads = [
+            head
+            for group, networks in self.learning_networks().items()
+            if group != "extractor"
+            for head in networks
+        ]
+        norm = tf.keras.layers.BatchNormalization
+        return any(isinstance(part, norm) for head in heads for part in head.submodules)
 
     @property
     def looks_across_the_batch(self) -> bool:
@@ -224,7 +239,7 @@ class SSLMethod(tf.keras.Model):
         # Of a dataset that a strategy has shared out, one replica's part alone would be seen here.
         if isinstance(x, tf.data.Dataset):
             tensors = tf.nest.flatten(x.element_spec)
-            self.check_views(len(tensors))
+            self.check_tensors(tensors)
             size = tensors[0].shape[0] if tensors[0].shape.rank else None
             if size is not None:
                 self.check_batch(size)
@@ -260,7 +275,7 @@ class SSLMethod(tf.keras.Model):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update from one batch of views; returns every figure that is logged."""
         views = tf.nest.flatten(data)
-        self.check_views(len(views))
+        self.check_tensors(views)
         views = self._batch_sizes.checked(views)
         step = tf.identity(self.update_step)
         variables = self.trainable_variables
@@ -374,6 +389,28 @@ def feature_dim(network: tf.keras.Model, role: str) -> int:
             f"tf.keras.Model(inputs, outputs). Received: output shape {shape}"
         )
     return int(shape[-1])
+
+
+def check_fits(
+    network: tf.keras.Model, role: str, *, inputs: int, outputs: int | None = None
+) -> int:
+    """The length of a head's vectors; raises unless it takes, and gives, vectors as long as said.
+
+    Args:
+        network: the head.
+        role: its name for people.
+        inputs: length of the vectors that it is shown.
+        outputs: length that its own must have; None: any.
+    """
+    size = feature_dim(network, role)
+    shape = getattr(network, "input_shape", None)
+    if isinstance(shape, tuple) and shape[-1] not in (None, inputs):
+        raise UserError(
+            f"`{role}` must take vectors of {inputs} elements. Received: input shape {shape}"
+        )
+    if outputs is not None and size != outputs:
+        raise UserError(f"`{role}` must give vectors of {outputs} elements. Received: {size}")
+    return size
 
 
 def _revive(value: Any, custom_objects: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from burn_tf._checks import check_range
+from burn_tf._checks import UserError, check_range
 from burn_tf.losses._vectors import directions
 from burn_tf.methods import micro_batches
-from burn_tf.methods.base import feature_dim
+from burn_tf.methods.base import check_fits, feature_dim
 from burn_tf.methods.jigsaw import PIECES, jigsaw_pieces
 from burn_tf.methods.moco_v2 import MoCoV2
 
@@ -70,8 +70,15 @@ class InfoMin(MoCoV2):
             backbone, projector, hidden_dim=hidden_dim, temperature=temperature, **options
         )
         self.jigsaw_weight = check_range("jigsaw_weight", jigsaw_weight, low=0.0, high=1.0)
+        _check_any_size(backbone)
         embedding_dim = feature_dim(self.projector, "projector")
         self.jigsaw_head = jigsaw_head or _jigsaw_head(self.feature_dim, hidden_dim, embedding_dim)
+        check_fits(
+            self.jigsaw_head,
+            "jigsaw_head",
+            inputs=PIECES * self.feature_dim,
+            outputs=embedding_dim,
+        )
 
     def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
         return {"extractor": [self.backbone], "heads": [self.projector, self.jigsaw_head]}
@@ -104,6 +111,15 @@ class InfoMin(MoCoV2):
             "jigsaw_head": tf.keras.saving.serialize_keras_object(self.jigsaw_head),
             "jigsaw_weight": self.jigsaw_weight,
         }
+
+
+def _check_any_size(backbone: tf.keras.Model) -> None:
+    shape = backbone.input_shape
+    if shape[1:3] != (None, None):
+        raise UserError(
+            "`backbone` must be built for images of any size, (None, None, 3): InfoMin shows it "
+            f"pieces of them too. Received: input shape {shape}"
+        )
 
 
 def _jigsaw_head(feature_dim: int, hidden_dim: int, embedding_dim: int) -> tf.keras.Model:

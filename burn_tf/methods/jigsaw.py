@@ -43,7 +43,7 @@ def jigsaw_pieces(images: tf.Tensor, numbers: tf.Tensor, crop: float = 0.75) -> 
 
     Source: Misra & van der Maaten, PIRL, CVPR 2020, sec. 3.2, arXiv 1912.01991; Tian et al.,
         InfoMin, NeurIPS 2020, appendix, arXiv 2005.10243.
-    Departs from source: pieces are cut from a finished view; they are not augmented one by one.
+    Departs from source: pieces are cut from a finished view; PIRL changes the colours of each.
     """
     check_side(min(images.shape[1:3]))
     cell = (images.shape[1] // GRID, images.shape[2] // GRID)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from burn_tf._checks import check_integer
 from burn_tf.layers import mlp_head
-from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
+from burn_tf.methods.base import SSLMethod, StepTerms, check_fits
 
 
 class JointEmbedding(SSLMethod):
@@ -40,7 +40,7 @@ class JointEmbedding(SSLMethod):
     ) -> None:
         super().__init__(backbone, **options)
         self.projector = projector or mlp_head(self.feature_dim, name="projector", **head)
-        self.embedding_dim = feature_dim(self.projector, "projector")
+        self.embedding_dim = check_fits(self.projector, "projector", inputs=self.feature_dim)
 
     def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
         return {"extractor": [self.backbone], "heads": [self.projector]}

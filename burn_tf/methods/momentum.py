@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from burn_tf._checks import check_integer
-from burn_tf.methods.base import SSLMethod
+from burn_tf.methods.base import SSLMethod, check_fits
 from burn_tf.methods.ema import BiasCorrectedEMA, MovingAverage
 from burn_tf.methods.given_schedule import schedule_or
 from burn_tf.methods.regularizers import EmbeddingRegularizer
@@ -62,6 +62,7 @@ class MomentumMethod(SSLMethod):
             backbone, total_steps=total_steps, regularizer=regularizer, seed=seed, name=name
         )
         self.projector = projector
+        check_fits(projector, "projector", inputs=self.feature_dim)
         self.ema_decay = schedule_or(EMADecay(self.total_steps), "ema_decay", ema_decay)
         self.moving_statistics = moving_statistics
         self.global_views = global_views

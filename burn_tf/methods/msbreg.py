@@ -7,12 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from burn_tf._checks import check_integer
+from burn_tf._checks import check_integer, check_range
 from burn_tf.layers import mlp_head
 from burn_tf.losses import centroid
-from burn_tf.methods.base import StepTerms, feature_dim
+from burn_tf.methods.base import StepTerms, check_fits, feature_dim
 from burn_tf.methods.momentum import MomentumMethod
-from burn_tf.methods.regularizers import EmbeddingRegularizer
+from burn_tf.methods.regularizers import EmbeddingRegularizer, given_or_none
 from burn_tf.schedules import EMADecay
 
 
@@ -44,7 +44,7 @@ class MSBReg(MomentumMethod):
             multi-crop only the large ones.
         target_backbone, target_projector: f' and g' restored from a saved model; None copies f and
             g.
-        regularizer: the two weights in one object, in place of the two arguments above.
+        regularizer: weights that are added to the two above, and those of further terms, or None.
         seed: of the Brownian noise.
         name: of the model.
 
@@ -85,16 +85,19 @@ class MSBReg(MomentumMethod):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        weights = regularizer or EmbeddingRegularizer(
-            singular_value=singular_value_weight, brownian=brownian_weight
-        )
+        added = given_or_none(regularizer)
+        own = {
+            "singular_value": check_range("singular_value_weight", singular_value_weight, low=0.0),
+            "brownian": check_range("brownian_weight", brownian_weight, low=0.0),
+        }
         head: dict[str, Any] = {"hidden_dims": [hidden_dim], "norm": head_norm}
         features = feature_dim(backbone, "backbone")
         projector = projector or mlp_head(
             features, output_dim=embedding_dim, name="projector", **head
         )
-        size = feature_dim(projector, "projector")
+        size = check_fits(projector, "projector", inputs=features)
         predictor = predictor or mlp_head(size, output_dim=size, name="predictor", **head)
+        check_fits(predictor, "predictor", inputs=size, outputs=size)
         super().__init__(
             backbone,
             projector,
@@ -103,11 +106,15 @@ class MSBReg(MomentumMethod):
             target_backbone=target_backbone,
             target_projector=target_projector,
             total_steps=total_steps,
-            regularizer=weights,
+            regularizer=added.plus(**own),
             seed=seed,
             name=name,
         )
         self.predictor = predictor
+        # Saved apart, since terms are weighed with the sums.
+        self.singular_value_weight = own["singular_value"]
+        self.brownian_weight = own["brownian"]
+        self.added_regularizer = added
 
     def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
         return {"extractor": [self.backbone], "heads": [self.projector, self.predictor]}
@@ -138,6 +145,9 @@ class MSBReg(MomentumMethod):
         predictor = tf.keras.saving.serialize_keras_object(self.predictor)
         return {
             **super().get_config(),
+            "singular_value_weight": self.singular_value_weight,
+            "brownian_weight": self.brownian_weight,
+            "regularizer": self.added_regularizer.get_config(),
             "predictor": predictor,
             "global_views": self.global_views,
         }

@@ -14,11 +14,12 @@ _BLOCK_ROWS = 8192
 class KeyQueue:
     """The newest `size` keys, each of length `dim`, in float32.
 
-    Keys are never read as a whole: TensorFlow copies a variable of which parts were written when it
-    is read, 32 MB for 65,536 keys of length 128. `log_sum_exp` walks over blocks of 8,192 keys in
-    place of it and finds its gradient on the way. 256 queries, those keys, value, gradient and
-    push on two cores: 60.4 ms and no memory that a process would grow by, in place of 91.1 ms and
-    216 MB for one matrix product (`python benchmarks/key_queue.py`, 2026-11-22, commit a24ff9c).
+    Contrast never reads the keys as a whole: TensorFlow copies a variable of which parts were
+    written when it is read, 32 MB for 65,536 keys of length 128. `log_sum_exp` walks over blocks of
+    8,192 keys in place of it and finds its gradient on the way. 256 queries, those keys, value,
+    gradient and push on two cores: 60.4 ms and no memory that a process would grow by, in place of
+    91.1 ms and 216 MB for one matrix product (`python benchmarks/key_queue.py`, 2026-11-22, commit
+    a24ff9c).
 
     A Keras model saves `keys` and `position` when they are attributes of its own.
 

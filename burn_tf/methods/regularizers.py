@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from burn_tf._checks import check_range
+from burn_tf._checks import UserError, check_range
 from burn_tf.losses import brownian, brownian_noise, centroid, singular_value, uniformity
 from burn_tf.methods import micro_batches
 
@@ -77,6 +77,11 @@ class EmbeddingRegularizer:
             found["uniformity"] = (self.uniformity, tf.add_n(views) / len(views))
         return found
 
+    def plus(self, **weights: float) -> EmbeddingRegularizer:
+        """One whose weights are larger by these."""
+        own = self.get_config()
+        return EmbeddingRegularizer(**{name: own[name] + weights.get(name, 0.0) for name in own})
+
     def get_config(self) -> dict[str, Any]:
         """The four weights."""
         return {
@@ -85,6 +90,22 @@ class EmbeddingRegularizer:
             "brownian": self.brownian,
             "uniformity": self.uniformity,
         }
+
+
+def given_or_none(regularizer: EmbeddingRegularizer | None) -> EmbeddingRegularizer:
+    """What was given, or one without a term.
+
+    Raises:
+        UserError: for anything else, such as a dict of weights.
+    """
+    if regularizer is None:
+        return EmbeddingRegularizer()
+    if not isinstance(regularizer, EmbeddingRegularizer):
+        raise UserError(
+            "`regularizer` must be an EmbeddingRegularizer, such as "
+            f"EmbeddingRegularizer(brownian=0.5). Received: {regularizer!r}"
+        )
+    return regularizer
 
 
 def replica_noise(embeddings: tf.Tensor, step: tf.Tensor, seed: int) -> tf.Tensor:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from burn_tf._checks import UserError, check_choice, check_range
+from burn_tf._checks import UserError, check_choice, check_integer, check_range
 from burn_tf.losses import soft_cross_entropy
 from burn_tf.losses._vectors import directions
-from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
+from burn_tf.methods.base import SSLMethod, StepTerms, check_fits, feature_dim
 from burn_tf.methods.moco_v2 import MoCoV2, contrast_head
 from burn_tf.methods.regularizers import EmbeddingRegularizer
 from burn_tf.methods.teacher import FrozenTeacher
 
 MODES = ("distillation", "contrastive", "both")
+_CONTRAST_OPTIONS = ("queue_size", "ema_decay", "symmetric", "moving_statistics")
 
 
 @tf.keras.utils.register_keras_serializable(package="burn_tf")
@@ -37,7 +38,8 @@ class S2BNN(SSLMethod):
         hidden_dim: hidden size of the projector built here; 2048 (the paper's).
         embedding_dim: d of the projector built here without a teacher; 128 (the paper's).
         temperature: T > 0 of both terms; 0.2 (the paper's).
-        contrast: options of `MoCoV2` for the modes that contrast, such as {"queue_size": 4096}.
+        contrast: options of `MoCoV2` for the modes that contrast: "queue_size", "ema_decay",
+            "symmetric", "moving_statistics", such as {"queue_size": 4096}.
         given_features: each batch brings f_t's features [B, D_t] of every view behind the views,
             and f_t does not run: see `burn_tf.training.TeacherCache`. Default False.
         target_backbone, target_projector: of `MoCoV2`, restored from a saved model.
@@ -98,7 +100,7 @@ class S2BNN(SSLMethod):
             embedding_dim = feature_dim(self.teacher_head, "teacher_head")
         self.projector = projector or contrast_head(backbone, hidden_dim, embedding_dim)
         self._check_sizes()
-        self.contrast_options = dict(contrast or {})
+        self.contrast_options = _checked_contrast(contrast or {})
         self.contrast: MoCoV2 | None = None
         if self.mode != "distillation":
             targets: dict[str, Any] = {
@@ -127,12 +129,13 @@ class S2BNN(SSLMethod):
                 "that the teacher was pretrained with. Received: "
                 f"{'no teacher' if teacher is None else 'a teacher without head'}"
             )
+        check_fits(head, "teacher_head", inputs=feature_dim(teacher, "teacher"))
         head.trainable = False
         self.frozen_teacher = FrozenTeacher(teacher, self.given_features)
         return teacher, head
 
     def _check_sizes(self) -> None:
-        size = feature_dim(self.projector, "projector")
+        size = check_fits(self.projector, "projector", inputs=self.feature_dim)
         if self.teacher_head is not None and size != feature_dim(self.teacher_head, "teacher_head"):
             raise UserError(
                 "`projector` and `teacher_head` must give vectors of the same length. "
@@ -219,3 +222,12 @@ class S2BNN(SSLMethod):
         options = {name: getattr(self, name) for name in names}
         contrast = tf.keras.saving.serialize_keras_object(self.contrast_options)
         return {**super().get_config(), **saved, **options, "contrast": contrast}
+
+
+def _checked_contrast(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, found good whether the mode contrasts or not."""
+    for name in options:
+        check_choice("contrast", name, _CONTRAST_OPTIONS)
+    if "queue_size" in options:
+        check_integer("queue_size", options["queue_size"], low=1)
+    return dict(options)

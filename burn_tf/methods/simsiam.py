@@ -8,10 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from burn_tf._checks import UserError
 from burn_tf.layers import mlp_head
 from burn_tf.losses import feature_similarity
-from burn_tf.methods.base import StepTerms, feature_dim
+from burn_tf.methods.base import StepTerms, check_fits
 from burn_tf.methods.joint_embedding import JointEmbedding, deep_projector
 
 
@@ -65,11 +64,7 @@ class SimSiam(JointEmbedding):
         super().__init__(backbone, projector, head, **options)
         size = self.embedding_dim
         self.predictor = predictor or mlp_head(size, [predictor_dim], size, name="predictor")
-        if feature_dim(self.predictor, "predictor") != size:
-            raise UserError(
-                f"`predictor` must give as many outputs as `projector`, {size}. "
-                f"Received: {self.predictor.output_shape[-1]}"
-            )
+        check_fits(self.predictor, "predictor", inputs=size, outputs=size)
 
     def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
         return {"extractor": [self.backbone], "heads": [self.projector, self.predictor]}

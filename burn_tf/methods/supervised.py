@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,6 +91,35 @@ class Supervised(SSLMethod):
     def learning_networks(self) -> dict[str, Sequence[tf.keras.layers.Layer]]:
         return {"extractor": [self.backbone], "classifier": [self.classifier]}
 
+    def check_tensors(self, tensors: Sequence[tf.Tensor | tf.TensorSpec]) -> None:
+        super().check_tensors(tensors)
+        if not self.learns_from_labels:
+            return
+        labels = tensors[-1]
+        if not labels.dtype.is_integer or labels.shape.rank not in (None, 1):
+            raise UserError(
+                "Supervised learns from the class numbers [B] behind the views, whole numbers: use "
+                "views_dataset(..., labels=True) on a source with labels. "
+                f"Received: {labels.dtype.name} of shape {labels.shape}"
+            )
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As in `SSLMethod`.
+
+        Raises:
+            UserError: as there, for labels that are no class numbers, and for those out of range.
+        """
+        try:
+            return super().fit(x, *args, **kwargs)
+        except tf.errors.InvalidArgumentError as error:
+            if not self.learns_from_labels or "outside the valid range" not in str(error):
+                raise
+            most = feature_dim(self.classifier, "classifier") - 1
+            raise UserError(
+                f"labels must be from 0 to {most}, one of the `num_classes`: a source marks images "
+                f"without a label by -1. Received: {_label_in(str(error))}"
+            ) from None
+
     def check_views(self, count: int) -> None:
         if self.learns_from_labels and count < 2:
             raise UserError(
@@ -137,6 +167,11 @@ class Supervised(SSLMethod):
         classes = feature_dim(self.classifier, "classifier")
         options = {"num_classes": classes, "given_features": self.given_features}
         return {**super().get_config(), **saved, **options}
+
+
+def _label_in(message: str) -> str:
+    found = re.search(r"label value of (-?\d+)", message)
+    return found.group(1) if found else "a label outside of it"
 
 
 def _linear(features: int, classes: int) -> tf.keras.Model:

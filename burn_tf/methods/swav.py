@@ -13,7 +13,6 @@ from burn_tf._checks import UserError, check_integer, check_range
 from burn_tf.losses import sinkhorn, swapped_prediction
 from burn_tf.methods.base import StepTerms
 from burn_tf.methods.joint_embedding import JointEmbedding
-from burn_tf.methods.micro_batches import current_count
 from burn_tf.methods.prototypes import Prototypes
 from burn_tf.methods.queue import KeyQueue
 
@@ -44,8 +43,8 @@ class SwAV(JointEmbedding):
             others, usually smaller crops, only predict.
         queue_size: earlier embeddings kept of each global view, a multiple of the global batch; 0,
             the default, is no queue (3840 in the paper, for batches of 256).
-        queue_start: update from which the queue is used, once it is full; >= 0. The paper waits for
-            15 epochs.
+        queue_start: update from which the queue is used, once it is full; >= 0, in each stage anew.
+            The paper waits for 15 epochs.
         frozen_steps: first updates that leave the prototypes as they are; >= 0, 0 by default (one
             epoch in the paper).
         total_steps, regularizer, seed, name: as in `SSLMethod`; the seed is also that of the
@@ -111,6 +110,8 @@ class SwAV(JointEmbedding):
         self.queues = [self._new_queue(view) for view in range(global_views if queue_size else 0)]
         # Variables of the model's own are saved with it.
         self.queue_state = [state for q in self.queues for state in (q.keys, q.position)]
+        # Rows that each queue was given: what it begins with counts for nothing.
+        self.queue_rows = tf.Variable(0, trainable=False, dtype=tf.int64, name="queue_rows")
 
     def _build_prototypes(self) -> None:
         if not isinstance(self.prototypes, Prototypes):
@@ -166,10 +167,13 @@ class SwAV(JointEmbedding):
 
     def remember(self, rows: Sequence[tf.Tensor]) -> None:
         for queue, embeddings in zip(self.queues, rows, strict=True):
-            queue.push(distribute.all_gather(embeddings))
+            everyone = distribute.all_gather(embeddings)
+            queue.push(everyone)
+        if self.queues:
+            self.queue_rows.assign_add(tf.shape(everyone, out_type=tf.int64)[0])
 
     def carried_state(self) -> list[tf.Variable]:
-        return [*super().carried_state(), *self.queue_state]
+        return [*super().carried_state(), *self.queue_state, self.queue_rows]
 
     def _shared_out(self, view: int, scores: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Codes [N, P] of the global batch, with the help of the queue when it is in use."""
@@ -182,9 +186,8 @@ class SwAV(JointEmbedding):
             joined = tf.concat([scores, tf.stop_gradient(earlier)], axis=0)
             return sinkhorn(joined, self.epsilon, self.iterations)[:batch]
 
-        seen = step * tf.cast(batch * current_count(), step.dtype)
         return tf.cond(
-            (seen >= self.queue_size) & (step >= self.queue_start),
+            (self.queue_rows >= self.queue_size) & (step >= self.queue_start),
             with_queue,
             lambda: sinkhorn(scores, self.epsilon, self.iterations),
         )

@@ -23,7 +23,7 @@ class LARS(tf.keras.optimizers.Optimizer):
         w = w - learning_rate m         (nesterov: w - learning_rate (u + mu m))
 
     Exempt variables (of rank 1 or less: biases, norm parameters; or named by a pattern) have
-    neither decay nor scaling: for them u = grad.
+    neither decay nor scaling: for them u = grad, at `exempt_rate` times the rate.
 
     Args:
         learning_rate: number or schedule. MSBReg's: base * batch / 256 * K.
@@ -32,6 +32,8 @@ class LARS(tf.keras.optimizers.Optimizer):
             another thing: it is decoupled from the gradient.)
         trust_coefficient: eta, above 0. Default 1e-3, You et al.'s and BYOL's.
         exempt: further exempt variables, regular expressions searched in their names. Default none.
+        exempt_rate: share of the rate that exempt variables have, 0 or more. Default 1; Barlow
+            Twins' authors give them a rate of their own.
         nesterov: whether to look ahead. Default False, the papers'.
         clipnorm, clipvalue, global_clipnorm: as in every Keras optimizer. Default none.
         name: of the optimizer.
@@ -61,6 +63,7 @@ class LARS(tf.keras.optimizers.Optimizer):
         lars_weight_decay: float = 1e-5,
         trust_coefficient: float = 1e-3,
         exempt: Sequence[str] = (),
+        exempt_rate: float = 1.0,
         nesterov: bool = False,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -81,6 +84,7 @@ class LARS(tf.keras.optimizers.Optimizer):
             "trust_coefficient", trust_coefficient, low=0.0, low_open=True
         )
         self.exempt = check_patterns("exempt", exempt)
+        self.exempt_rate = check_range("exempt_rate", exempt_rate, low=0.0)
         self.nesterov = bool(nesterov)
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
@@ -95,12 +99,15 @@ class LARS(tf.keras.optimizers.Optimizer):
         """Updates one variable and its buffer."""
         buffer = self._buffers[self._index_dict[self._var_key(variable)]]
         update = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
-        if not is_exempt(variable, self.exempt):
+        rate = tf.cast(self.learning_rate, variable.dtype)
+        if is_exempt(variable, self.exempt):
+            rate = rate * tf.constant(self.exempt_rate, variable.dtype)
+        else:
             update = self._adapted(update, tf.convert_to_tensor(variable))
         momentum = tf.constant(self.momentum, variable.dtype)
         buffer.assign(momentum * buffer + update)
         direction = update + momentum * buffer if self.nesterov else buffer
-        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * direction)
+        variable.assign_sub(rate * direction)
 
     def _adapted(self, gradient: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         """Gradient with decay, scaled to `trust_coefficient` times the weight's norm."""
@@ -118,6 +125,7 @@ class LARS(tf.keras.optimizers.Optimizer):
             "lars_weight_decay": self.lars_weight_decay,
             "trust_coefficient": self.trust_coefficient,
             "exempt": list(self.exempt),
+            "exempt_rate": self.exempt_rate,
             "nesterov": self.nesterov,
             "clipnorm": self.clipnorm,
             "clipvalue": self.clipvalue,

@@ -67,7 +67,8 @@ class Optimizer:
     """Optimizer and its schedule: linear warm-up, then cosine decay to 0 over each stage.
 
     The peak rate is `learning_rate`, or learning_rate * batch / 256 * num_views when `scale_rate`;
-    with `scale_rule` "sqrt", the root of that factor.
+    with `scale_rule` "sqrt", the root of that factor. Biases and norms have `exempt_rate` times
+    the rate with LARS.
     """
 
     name: str = "adam"
@@ -77,6 +78,7 @@ class Optimizer:
     warmup_epochs: float = 0.0
     weight_decay: float = 0.0
     momentum: float = 0.9
+    exempt_rate: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +140,12 @@ class Recipe:
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("optimizer.name", self.optimizer.name, OPTIMIZERS)
         check_range("optimizer.learning_rate", self.optimizer.learning_rate, low=0.0)
+        check_range("optimizer.exempt_rate", self.optimizer.exempt_rate, low=0.0)
+        if self.optimizer.exempt_rate != 1.0 and self.optimizer.name != "lars":
+            raise UserError(
+                "`optimizer.exempt_rate` must be 1 but for optimizer.name=lars. "
+                f"Received: {self.optimizer.exempt_rate} with {self.optimizer.name}"
+            )
         check_choice("optimizer.scale_rule", self.optimizer.scale_rule, SCALE_RULES)
         if not self.stages:
             raise UserError("`stages` must name at least one stage. Received: ()")

@@ -195,6 +195,7 @@ class WMSEOptions(MethodOptions):
     hidden_dim: int = 1024
     embedding_dim: int = 64
     epsilon: float = 1e-3
+    slice_size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,9 @@ Source: Caron et al., NeurIPS 2020, appendix A, and the authors' scripts: LARS w
 Departs from source: LARS leaves biases and norms as they are; the rate falls to 0, not to 0.0048,
     and starts from 0, not from 0.3.
 Command: burn-tf pretrain --recipe swav_imagenet --data tfds:imagenet2012 --workdir DIR
+Binary: --set backbone.name=reactnet_a --set stages=activations,both
 Expected: reported by the authors: 75.3 % linear top-1, ResNet-50, 800 epochs (70.1 % without small
-    crops, 400 epochs). Not run by us.
+    crops, 400 epochs); by those of BURN: 49.41 %, ReActNet-A. Not run by us.
 """
 
 from burn_tf.recipes.base import Optimizer, Views

@@ -15,7 +15,7 @@ from burn_tf.recipes.options import WMSEOptions
 
 RECIPE = imagenet_recipe(
     "wmse_imagenet",
-    WMSEOptions(hidden_dim=1024, embedding_dim=128),
+    WMSEOptions(hidden_dim=1024, embedding_dim=128, slice_size=256),
     Views(policy="wmse", num_views=4, image_size=224),
     Optimizer("adam", learning_rate=2e-3, warmup_epochs=0.1),
     batch_size=256,

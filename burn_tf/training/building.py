@@ -162,13 +162,9 @@ def _constant_decay(decay: float, total_steps: int) -> EMADecay:
 
 
 def _regularizer(recipe: Recipe) -> methods.EmbeddingRegularizer | None:
-    """The recipe's regulariser; for MSBReg and BYOL with the weights of their own options."""
+    """What the recipe adds to the method's own terms, if anything."""
     weights = dataclasses.asdict(recipe.regularizer)
-    if not any(weights.values()):
-        return None
-    for name in ("singular_value", "brownian"):
-        weights[name] += getattr(recipe.method, f"{name}_weight", 0.0)
-    return methods.EmbeddingRegularizer(**weights)
+    return methods.EmbeddingRegularizer(**weights) if any(weights.values()) else None
 
 
 def build_optimizer(
@@ -179,7 +175,12 @@ def build_optimizer(
     warmup = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
     rate = WarmupCosine(peak_rate(recipe), warmup_steps=warmup, total_steps=total_steps)
     if config.name == "lars":
-        return LARS(rate, momentum=config.momentum, lars_weight_decay=config.weight_decay)
+        return LARS(
+            rate,
+            momentum=config.momentum,
+            lars_weight_decay=config.weight_decay,
+            exempt_rate=config.exempt_rate,
+        )
     if config.name == "sgd":
         return tf.keras.optimizers.SGD(
             rate, momentum=config.momentum, weight_decay=config.weight_decay or None

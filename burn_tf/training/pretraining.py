@@ -182,11 +182,8 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.method.sees_pieces:
         check_side(recipe.views.image_size)
     teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
-    head = None
-    if recipe.method.teacher == "projector" and _brings_head(recipe):
-        head = _stand_in_head()
-    if recipe.method.teacher == "classifier":
-        _check_classifier(recipe)
+    _check_head(recipe)
+    head = _stand_in_head() if recipe.method.teacher == "projector" else None
     build_method(recipe, teacher, 1, teacher_head=head, num_classes=2)
     build_optimizer(recipe, steps_per_epoch=1, total_steps=1)
 
@@ -201,16 +198,25 @@ def _brings_head(recipe: Recipe) -> bool:
     return get_recipe(options.recipe).method.head == recipe.method.teacher
 
 
-def _check_classifier(recipe: Recipe) -> None:
-    """Raise for a teacher's recipe that leaves none; a file of weights may hold all of it."""
-    options = recipe.teacher
-    if options is None or options.weights is not None or options.recipe is None:
+def _check_head(recipe: Recipe) -> None:
+    """Raise for a teacher without the head that the method learns from.
+
+    A file of weights may hold a classifier as a whole.
+    """
+    options, kind, name = recipe.teacher, recipe.method.teacher, recipe.method.method
+    if kind not in HEAD_FILES or options is None or _brings_head(recipe):
         return
-    if not _brings_head(recipe):
+    if options.weights is not None:
+        if kind == "projector":
+            raise UserError(
+                f"{name} learns from the projector that its teacher was pretrained with: set "
+                f"teacher.head to it, {HEAD_FILES[kind]} where burn-tf pretrain made both. "
+                "Received: a teacher without head"
+            )
+    elif options.recipe is not None:
         raise UserError(
-            f"{recipe.method.method} learns from a classifier, and recipe {options.recipe} leaves "
-            "none: give teacher.weights, or a recipe with labels. "
-            f"Received: teacher.recipe={options.recipe}"
+            f"{name} learns from a teacher's {kind}, and {options.recipe} leaves none: set "
+            f"teacher.recipe to another one. Received: teacher.recipe={options.recipe}"
         )
 
 
@@ -231,12 +237,15 @@ def check_runnable(recipe: Recipe, source: Source, workers: Workers | None = Non
             f"{recipe.method.method} needs labels: use class folders or a labelled set. "
             f"Received: {source.name!r} without labels"
         )
+    if recipe.method.labels and source.labels is not None and int(source.labels.min()) < 0:
+        raise UserError(
+            f"{recipe.method.method} needs a label for every image: leave out those without one. "
+            f"Received: {source.name!r} with {int((source.labels < 0).sum())} images without label"
+        )
     if not recipe.method.teacher:
         return
     if recipe.teacher is not None and recipe.teacher.weights is not None:
-        check_model_file(recipe.teacher.weights)
-        if recipe.method.teacher in HEAD_FILES and recipe.teacher.head is not None:
-            check_model_file(recipe.teacher.head)
+        _check_teacher_files(recipe)
     elif recipe.teacher is not None and recipe.teacher.recipe is not None:
         check_runnable(_teacher_recipe(recipe, source), source, workers)
     else:
@@ -246,6 +255,17 @@ def check_runnable(recipe: Recipe, source: Source, workers: Workers | None = Non
         )
 
 
+def _check_teacher_files(recipe: Recipe) -> None:
+    """Raise where a file that the teacher is to be read from is missing."""
+    options = recipe.teacher
+    if options is None or not recipe.method.teacher:
+        return
+    heads = [options.head] if recipe.method.teacher in HEAD_FILES else []
+    for path in (options.weights, *heads):
+        if path is not None:
+            check_model_file(path)
+
+
 def dry_run(recipe: Recipe) -> dict[str, float]:
     """Two updates of the recipe's first stage on made-up images.
 
@@ -253,7 +273,13 @@ def dry_run(recipe: Recipe) -> dict[str, float]:
 
     Returns:
         The last update's figures by name.
+
+    Raises:
+        UserError: for a recipe that cannot be built, or that names a teacher without the head that
+            the method needs.
     """
+    _check_head(recipe)
+    _check_teacher_files(recipe)
     with _precision(recipe.precision):
         teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
         head = _stand_in_head() if recipe.method.teacher == "projector" else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import os
 import pickle
 import shutil
@@ -24,7 +25,7 @@ from burn_tf._file_lock import hold_lock
 from burn_tf.cli.main import main
 from burn_tf.cli.termination import termination_raised
 from burn_tf.compare import Comparison, comparison, worker
-from burn_tf.compare.entries import METHODS
+from burn_tf.compare.entries import METHODS, TEACHERS
 from burn_tf.compare.worker import Job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -280,16 +281,29 @@ def test_every_method_on_digits(
     ]
     assert main(["compare", *words, f"--workdir={tmp_path}"]) == 0
     rows = {row["row"]: row for row in json.loads((tmp_path / "table.json").read_text())["rows"]}
-    assert set(rows) == {*METHODS, "untrained", "raw_pixels", "teacher"}
+    assert set(rows) == {*METHODS, *TEACHERS, "untrained", "raw_pixels"}
     for row in rows.values():
         assert row["finished"] == 1 and row["failures"] == {}
         assert row["collapsed"] in (None, 0)
+        _check_learned(tmp_path / f"{row['row']}-1" / "metrics.jsonl", row)
     # Ten classes: pixels tell them apart, and a few updates leave more than chance.
     scores = {name: row["probes"]["knn:5"]["mean"] for name, row in rows.items()}
     assert scores["raw_pixels"] > 50 and sum(scores.values()) > 20 * len(scores)
     page = html.unescape((tmp_path / "report.html").read_text())
     shown = capsys.readouterr().out
     assert all(row["title"] in page and row["title"] in shown for row in rows.values())
+
+
+def _check_learned(metrics: Path, row: dict[str, Any]) -> None:
+    """Whatever was trained had a loss, and gradients that moved the backbone."""
+    if row["views"] is None:
+        assert not metrics.exists()
+        return
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert len(lines) >= 3 and all(math.isfinite(line["loss"]) for line in lines)
+    assert all(line["grad_norm_extractor"] > 0 for line in lines), row["row"]
+    if row["row"] not in TEACHERS:
+        assert any(line["flipped_signs"] > 0 for line in lines), row["row"]
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -70,6 +70,15 @@ def test_an_optimizer_of_its_own_is_said(compared: Make, fake: Any) -> None:
     ]
 
 
+def test_what_was_set_for_all_rows_is_said(compared: Make, fake: Any) -> None:
+    given = ("regularizer.brownian=0.5", "optimizer.weight_decay=0.1")
+    table = compared(fake(), methods=("msbreg", "simsiam"), overrides=given).run()
+    assert table["settings"] == list(given)
+    notes = "\n".join(table["notes"])
+    assert "Set for all rows: regularizer.brownian=0.5, optimizer.weight_decay=0.1." in notes
+    assert "added to a method's own" in notes
+
+
 def test_unknown_figures_are_not_invented(compared: Make, fake: Any) -> None:
     preset = "msbreg_table8"
     comparison = compared(fake(), methods=(), preset=preset, stages="float")

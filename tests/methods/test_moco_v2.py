@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from burn_tf import backbones, distribute
 from burn_tf._checks import UserError
+from burn_tf.layers import mlp_head
 from burn_tf.methods import InfoMin, MoCoV2, next_stage
 from tests.methods.oracles import small_backbone, unit
 
@@ -119,6 +120,12 @@ def test_refuses(student: tf.keras.Model, views: Views) -> None:
         model.fit(tf.data.Dataset.from_tensors(views(2)), verbose=0)
     with pytest.raises(UserError, match="InfoMin needs `num_views`=3"):
         InfoMin(student, **SIZES).check_views(2)
+    for wrong in (mlp_head(8, [4], 6), mlp_head(9 * student.output_shape[-1], [4], 5)):
+        with pytest.raises(UserError, match="`jigsaw_head` must"):
+            InfoMin(student, **SIZES, jigsaw_head=wrong)
+    of_one_size = backbones.ReActNetTiny((16, 16, 3), include_top=False, pooling="avg")
+    with pytest.raises(UserError, match=r"`backbone` must be built for images of any size"):
+        InfoMin(of_one_size, **SIZES)
 
 
 def test_replicas_that_keep_their_keys_are_noticed(

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf.methods import BYOL, EmbeddingRegularizer, MSBReg
+from burn_tf.layers import mlp_head
+from burn_tf.methods import BYOL, EmbeddingRegularizer, MSBReg, SimSiam
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
 SIZES: dict[str, Any] = {"hidden_dim": 8, "embedding_dim": 6}
@@ -47,12 +48,32 @@ def test_terms_equal_the_formulas(student: tf.keras.Model, views: Views, count: 
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 
-def test_a_regularizer_is_added_to_the_centroid_term(student: tf.keras.Model, views: Views) -> None:
-    model = MSBReg(student, **SIZES, regularizer=EmbeddingRegularizer(centroid=0.5))
+def test_a_regularizer_is_added_to_its_own_terms(student: tf.keras.Model, views: Views) -> None:
+    added = EmbeddingRegularizer(centroid=0.5, brownian=0.25)
+    model = MSBReg(student, **SIZES, brownian_weight=0.75, regularizer=added)
     step = tf.constant(0, tf.int64)
     loss, terms = model.total_loss(model.compute_terms(views(2), step), step)
-    assert set(terms) == {"centroid", "centroid_regularizer"}
-    np.testing.assert_allclose(loss, 1.5 * terms["centroid"], rtol=1e-6)
+    assert set(terms) == {"centroid", "centroid_regularizer", "singular_value", "brownian"}
+    expected = 1.5 * terms["centroid"] + 4e-3 * terms["singular_value"] + 1.0 * terms["brownian"]
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    again = MSBReg.from_config(model.get_config())
+    assert again.regularizer.get_config() == model.regularizer.get_config()
+    assert (again.brownian_weight, again.added_regularizer.brownian) == (0.75, 0.25)
+
+
+def test_a_regularizer_is_an_object_of_its_class(student: tf.keras.Model) -> None:
+    for make in (MSBReg, SimSiam):
+        with pytest.raises(UserError, match=r"`regularizer` must be an EmbeddingRegularizer"):
+            make(student, regularizer={"brownian": 0.5})
+
+
+def test_heads_that_do_not_fit_are_refused(student: tf.keras.Model) -> None:
+    size = student.output_shape[-1]
+    with pytest.raises(UserError, match=rf"`projector` must take vectors of {size} elements"):
+        MSBReg(student, projector=mlp_head(size + 1, [4], 6))
+    for wrong, said in ((mlp_head(5, [4], 6), "take"), (mlp_head(6, [4], 5), "give")):
+        with pytest.raises(UserError, match=rf"`predictor` must {said} vectors of 6 elements"):
+            MSBReg(student, predictor=wrong, embedding_dim=6)
 
 
 def test_layer_norm_heads(student: tf.keras.Model, views: Views) -> None:
@@ -127,7 +148,7 @@ def test_centroid_of_the_global_views_alone(student: tf.keras.Model, views: View
 def test_refuses(student: tf.keras.Model, views: Views) -> None:
     with pytest.raises(UserError, match=r"`norm` must be one of"):
         MSBReg(student, **SIZES, head_norm="group")
-    with pytest.raises(UserError, match="`brownian` must be a number"):
+    with pytest.raises(UserError, match="`brownian_weight` must be a number"):
         MSBReg(student, **SIZES, brownian_weight=-1.0)
     model = MSBReg(student, **SIZES)
     model.compile(tf.keras.optimizers.SGD(0.1))

@@ -115,6 +115,13 @@ def test_refuses(student: tf.keras.Model, teacher: tf.keras.Model, views: Views)
     head: Any = mlp_head(teacher.output_shape[-1], [], 6)
     with pytest.raises(UserError, match="vectors of the same length"):
         S2BNN(student, teacher, head, mlp_head(student.output_shape[-1], [], 5))
+    longer = mlp_head(teacher.output_shape[-1] + 1, [], 6)
+    with pytest.raises(UserError, match="`teacher_head` must take vectors of"):
+        S2BNN(student, teacher, longer)
+    with pytest.raises(UserError, match=r"`contrast` must be one of .*Received: 'temperature'"):
+        S2BNN(student, mode="contrastive", contrast={"temperature": 0.5})
+    with pytest.raises(UserError, match="`queue_size` must be"):
+        S2BNN(student, teacher, head, contrast={"queue_size": -1})
     with pytest.raises(UserError, match="`mode` must be one of"):
         S2BNN(student, teacher, head, mode="distil")
     with pytest.raises(UserError, match="needs `num_views`=2"):

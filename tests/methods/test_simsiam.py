@@ -76,5 +76,13 @@ def test_heads_are_the_papers() -> None:
 
 
 def test_refuses_a_predictor_of_another_size() -> None:
-    with pytest.raises(UserError, match=r"`predictor` must give as many .* 6\. Received: 5"):
+    with pytest.raises(UserError, match=r"`predictor` must give .* 6 elements\. Received: 5"):
         SimSiam(small_backbone(), predictor=mlp_head(6, [4], 5), **SIZES)
+    with pytest.raises(UserError, match=r"`predictor` must take .* 6 elements\."):
+        SimSiam(small_backbone(), predictor=mlp_head(5, [4], 6), **SIZES)
+
+
+def test_one_image_is_no_batch_for_heads_with_batch_norms() -> None:
+    model = SimSiam(small_backbone(), **SIZES)
+    with pytest.raises(UserError, match="`batch_size` must be a whole number with 2 <="):
+        model.check_batch(1)

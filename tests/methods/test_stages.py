@@ -105,7 +105,7 @@ def test_averages_and_queues_go_on(
 ) -> None:
     def state(method: SSLMethod) -> dict[str, np.ndarray]:
         of = method.contrast if isinstance(method, S2BNN) else method
-        names = ("decay_product", "queue_keys", "queue_position", "queue_state")
+        names = ("decay_product", "queue_keys", "queue_position", "queue_state", "queue_rows")
         found = {name: getattr(of, name) for name in names if hasattr(of, name)}
         return {f"{name} {i}": v.numpy() for name in found for i, v in enumerate(flat(found[name]))}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,32 @@ def test_refuses(student: tf.keras.Model, views: Views) -> None:
     model.compile(tf.keras.optimizers.SGD(0.5))
     with pytest.raises(UserError, match=r"views_dataset\(..., labels=True\)"):
         model.fit(tf.data.Dataset.from_tensors(views(1)), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([[1, 0, 0], [0, 1, 0]], r"the class numbers \[B\].*int32 of shape \(2, 3\)"),
+        ([0.0, 1.0], r"whole numbers.*Received: float32 of shape \(2,\)"),
+        ([0, 3], "labels must be from 0 to 2.*Received: 3"),
+        ([-1, 1], "labels must be from 0 to 2.*by -1. Received: -1"),
+    ],
+)
+def test_labels_are_class_numbers(
+    student: tf.keras.Model, views: Views, labels: list[Any], message: str
+) -> None:
+    model = Supervised(student, num_classes=3)
+    model.compile(tf.keras.optimizers.SGD(0.5))
+    batch = (views(1)[0][:2], tf.constant(labels))
+    with pytest.raises(UserError, match=message):
+        model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+
+
+def test_a_second_view_is_no_label(student: tf.keras.Model, views: Views) -> None:
+    model = Supervised(student, num_classes=3)
+    model.compile(tf.keras.optimizers.SGD(0.5))
+    with pytest.raises(UserError, match=r"views_dataset\(..., labels=True\)"):
+        model.fit(tf.data.Dataset.from_tensors(views(2)), verbose=0)
 
 
 def test_given_answers(student: tf.keras.Model, views: Views) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.methods.prototypes import Prototypes
+from burn_tf.methods.stages import next_stage
 from burn_tf.methods.swav import SwAV
 from tests.methods.oracles import embeddings_of, loss_and_terms, small_backbone, unit
 
@@ -85,6 +86,7 @@ def test_queue_joins_once_it_is_full_and_started(views: Views) -> None:
     alone = [even_codes(s, 0.05, 3) for s in scores]
     rng = np.random.default_rng(0)
     earlier = rng.standard_normal((2, 2 * BATCH, 4))
+    model.queue_rows.assign(2 * BATCH)
     for used, step in ((False, 2), (True, 3)):
         for queue, rows in zip(model.queues, earlier, strict=True):
             queue.keys.assign(rows)
@@ -103,10 +105,26 @@ def test_queue_joins_once_it_is_full_and_started(views: Views) -> None:
             np.testing.assert_allclose(queue.keys[BATCH:], new, rtol=1e-3, atol=1e-4)
             assert int(queue.position) == 0
     assert abs(swapped(alone, scores, 0.1) - swapped(joined, scores, 0.1)) > 0.01
+    assert int(model.queue_rows) == 4 * BATCH
     model.queue_start = 0
-    _, terms = loss_and_terms(model, images, tf.constant(1, tf.int64))
+    model.queue_rows.assign(2 * BATCH - 1)
+    _, terms = loss_and_terms(model, images, tf.constant(9, tf.int64))
     filling = swapped(alone, scores, 0.1)
-    assert terms["swapped_prediction"] == pytest.approx(filling, rel=1e-3), "full after 2 updates"
+    assert terms["swapped_prediction"] == pytest.approx(filling, rel=1e-3), "not full"
+
+
+def test_the_next_stage_uses_the_queue_from_its_first_update(views: Views) -> None:
+    model = SwAV(small_backbone(), **SIZES, queue_size=2 * BATCH)
+    model.compile(tf.keras.optimizers.SGD(0.1))
+    images = views(2)
+    model.fit(tf.data.Dataset.from_tensors(images).repeat(2), verbose=0)
+    following = next_stage(model, "none")
+    first = tf.constant(0, tf.int64)
+    before = loss_and_terms(following, images, first)[1]["swapped_prediction"]
+    for queue in following.queues:
+        queue.keys.assign(tf.roll(queue.keys, 1, axis=1))
+    after = loss_and_terms(following, images, first)[1]["swapped_prediction"]
+    assert abs(before - after) > 1e-3
 
 
 def test_prototypes_wait_for_the_frozen_steps(views: Views) -> None:
@@ -130,12 +148,14 @@ def test_queue_is_saved(tmp_path: Path) -> None:
         queue.push(rng.standard_normal((BATCH, 4)))
     held = {id(weight) for weight in model.non_trainable_weights}
     assert all(id(state) in held for q in model.queues for state in (q.keys, q.position))
+    model.queue_rows.assign(7)
     model(tf.zeros((1, 8, 8, 3)))
     model.save(tmp_path / "swav.keras")
     again = tf.keras.models.load_model(tmp_path / "swav.keras")
     for queue, copy in zip(model.queues, again.queues, strict=True):
         np.testing.assert_array_equal(copy.keys, queue.keys)
         assert int(copy.position) == BATCH
+    assert int(again.queue_rows) == 7
 
 
 def train(strategy: tf.distribute.Strategy, images: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,44 @@ def test_term_equals_the_formula(views: Views, count: int, epsilon: float) -> No
     assert loss == terms["wmse"]
 
 
+def test_slices_are_whitened_apart_and_drawn_anew(views: Views) -> None:
+    model = WMSE(small_backbone(), **SIZES, slice_size=6, seed=5)
+    images = views(2, batch=12)
+    first, second = embeddings_of(model, images)
+    found = []
+    for step in (0, 1):
+        places = model._slices(tf.constant(12), tf.constant(step, tf.int64)).numpy()
+        assert places.shape == (2, 6) and sorted(places.ravel()) == list(range(12))
+        distances = [
+            2 - 2 * (unit(whitened(first[part], 1e-3)) * unit(whitened(second[part], 1e-3))).sum(1)
+            for part in places
+        ]
+        _, terms = loss_and_terms(model, images, tf.constant(step, tf.int64))
+        assert terms["wmse"] == pytest.approx(np.mean(distances), rel=1e-3)
+        found.append(terms["wmse"])
+    assert found[0] != pytest.approx(found[1], rel=1e-3), "other slices"
+    again = WMSE.from_config(model.get_config())
+    assert again.slice_size == 6
+
+
+def train(strategy: tf.distribute.Strategy, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    with strategy.scope():
+        tf.keras.utils.set_random_seed(1)
+        flat = tf.keras.Sequential([tf.keras.layers.Input((4, 4, 3)), tf.keras.layers.Flatten()])
+        model = WMSE(flat, **SIZES, slice_size=6)
+        model.compile(tf.keras.optimizers.SGD(0.1))
+    model.fit(tf.data.Dataset.from_tensor_slices(tuple(images)).batch(12), verbose=0)
+    return model.get_weights()
+
+
+def test_two_replicas_share_the_slices(two_replicas: tf.distribute.Strategy) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.standard_normal((24, 4, 4, 3)).astype(np.float32) for _ in range(2)]
+    one, two = train(tf.distribute.get_strategy(), images), train(two_replicas, images)
+    for alone, shared in zip(one, two, strict=True):
+        np.testing.assert_allclose(shared, alone, rtol=1e-3, atol=1e-5)
+
+
 def test_projector_has_two_layers() -> None:
     assert layers_of(WMSE(small_backbone(), **SIZES).projector) == [
         "Dense",
@@ -49,6 +87,12 @@ def test_projector_has_two_layers() -> None:
 def test_refuses(views: Views) -> None:
     with pytest.raises(UserError, match="`epsilon` must be a number with 0"):
         WMSE(small_backbone(), **SIZES, epsilon=0)
+    with pytest.raises(UserError, match="`slice_size` must be a whole number with 5 <="):
+        WMSE(small_backbone(), **SIZES, slice_size=4)
+    sliced = WMSE(small_backbone(), **SIZES, slice_size=6)
+    sliced.check_batch(12)
+    with pytest.raises(UserError, match=r"multiple of `slice_size`, 6\. Received: 15"):
+        sliced.check_batch(15)
     model = WMSE(small_backbone(), **SIZES)
     model.check_batch(5)
     model.compile(tf.keras.optimizers.SGD(0.1))

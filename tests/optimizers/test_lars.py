@@ -16,10 +16,20 @@ SETTINGS = [
     {"lars_weight_decay": 0.3, "trust_coefficient": 0.05},
     {"exempt": ["^dense"]},
     {"exempt": ["^dense"], "nesterov": True, "momentum": 0.5, "lars_weight_decay": 0.1},
+    {"exempt_rate": 0.25},
 ]
 
 
-def oracle(problem, rate=0.5, momentum=0.9, decay=1e-5, trust=1e-3, named=(), nesterov=False):
+def oracle(
+    problem,
+    rate=0.5,
+    momentum=0.9,
+    decay=1e-5,
+    trust=1e-3,
+    named=(),
+    nesterov=False,
+    exempt_rate=1.0,
+):
     """Final float64 values; `rate` is a number or a list with one number per update."""
     values = {name: value.copy() for name, value in problem.start.items()}
     buffers = {name: np.zeros_like(value) for name, value in values.items()}
@@ -27,13 +37,15 @@ def oracle(problem, rate=0.5, momentum=0.9, decay=1e-5, trust=1e-3, named=(), ne
     for step_rate, gradients in zip(rates, problem.gradients, strict=True):
         for name, value in values.items():
             update = gradients[name]
+            share = exempt_rate
             if value.ndim > 1 and name not in named:
+                share = 1.0
                 update = update + decay * value
                 lengths = np.sqrt((value**2).sum()), np.sqrt((update**2).sum())
                 update = update * trust * lengths[0] / lengths[1]
             buffers[name] = momentum * buffers[name] + update
             ahead = update + momentum * buffers[name] if nesterov else buffers[name]
-            values[name] = value - step_rate * ahead
+            values[name] = value - share * step_rate * ahead
     return list(values.values())
 
 

@@ -13,9 +13,11 @@ import tensorflow as tf
 
 from burn_tf import methods
 from burn_tf._checks import UserError
+from burn_tf.compare import PRESETS
 from burn_tf.data import get_policy
 from burn_tf.recipes import Recipe, get_recipe, list_recipes, override, setting_keys
 from burn_tf.recipes.base import Network, Teacher
+from burn_tf.report.reported import reported_rows
 from burn_tf.training import building, check_recipe, dry_run
 
 METHODS = (
@@ -39,10 +41,10 @@ OWN = {
     *("burn_paper", "burn_authors", "burn_imagenet100", "msbreg_imagenet100", "msbreg_imagenet"),
 }
 SMALL = sorted(name for name in COMPARED if name.endswith(("digits", "cifar10")))
-# Whole, as they are; the others on a small network, those on digits in tests/compare.
+# Whole, as they are; the others on a small network.
 RUN_WHOLE = ["burn_authors", "msbreg_cifar10"]
 RUN_SMALL = [
-    *(name for name in SMALL if name.endswith("cifar10")),
+    *SMALL,
     *sorted(set(list_recipes()) - COMPARED - set(RUN_WHOLE)),
     "byol_multicrop_imagenet",
     "infomin_imagenet",
@@ -71,6 +73,18 @@ def test_recipe_is_whole(name: str) -> None:
     if name in COMPARED or name.endswith(("_imagenet", "_imagenet100")):
         figure = r"reported by\s+the\s+authors|not reported for this|no figure could"
         assert re.search(figure, header)
+
+
+def test_headers_have_the_figures_that_are_printed_beside_ours() -> None:
+    """What the authors of BURN report of each method on ReActNet-A."""
+    for variant in PRESETS["burn_baselines"].variants:
+        name = {"burn": "burn_paper", "supervised_classifier": "supervised_imagenet"}.get(
+            variant.name, f"{variant.name}_imagenet"
+        )
+        header = importlib.import_module(f"burn_tf.recipes.{name}").__doc__ or ""
+        assert f"{variant.reported:.4g} %" in header or f"{variant.reported:.2f} %" in header
+        shown = {row.method: row.metrics["top1"] for row in reported_rows("linear:burn")}
+        assert variant.reported in shown.values()
 
 
 @pytest.mark.parametrize("name", SMALL)

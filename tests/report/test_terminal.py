@@ -183,7 +183,7 @@ def test_without_a_terminal_a_line_comes_every_ten_seconds_and_at_the_end():
 
 
 def test_on_a_terminal_one_line_is_rewritten(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((60, 20)))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((60, 20)))
     line, clock, stream = _line(10, tty=True)
     with line:
         line.update(1, name="a long text that the terminal has no room for at all")

@@ -19,7 +19,14 @@ from burn_tf._checks import UserError
 from burn_tf.data import load_source
 from burn_tf.layers import BatchNorm
 from burn_tf.recipes import Recipe, get_recipe, override
-from burn_tf.training import building, check_recipe, load_backbone, pretrain, pretraining
+from burn_tf.training import (
+    building,
+    check_recipe,
+    dry_run,
+    load_backbone,
+    pretrain,
+    pretraining,
+)
 from burn_tf.training import run as run_module
 from burn_tf.training.building import enlarge_images, join_head
 from burn_tf.training.periodic import PeriodicCheckpoint
@@ -227,8 +234,27 @@ def test_small_views_and_a_backbone_for_the_large_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize("teacher", ["burn_digits", "supervised_digits"])
 def test_a_recipe_that_leaves_no_projector_teaches_no_s2bnn(teacher: str) -> None:
     recipe = override(get_recipe("s2bnn_digits"), [f"teacher.recipe={teacher}"])
-    with pytest.raises(UserError, match="Received: a teacher without head"):
+    with pytest.raises(UserError, match=rf"S2BNN .* projector, and {teacher} leaves none"):
         check_recipe(recipe)
+
+
+def test_a_dry_run_needs_the_teacher_that_the_recipe_names(
+    teacher_file: Path, tmp_path: Path
+) -> None:
+    recipe = override(get_recipe("s2bnn_digits"), [f"teacher.weights={tmp_path / 'none.keras'}"])
+    with pytest.raises(UserError, match="Received: a teacher without head"):
+        dry_run(recipe)
+    head = teacher_file.with_name("projector.keras")
+    with pytest.raises(UserError, match="there is no model at"):
+        dry_run(override(recipe, [f"teacher.head={head}"]))
+
+
+def test_images_without_label(tmp_path: Path) -> None:
+    recipe = override(get_recipe("supervised_digits"), ["batch_size=8"])
+    source = load_source("synthetic:32")
+    labels = np.where(np.arange(source.num_images) < 3, -1, source.labels)
+    with pytest.raises(UserError, match=r"a label for every image.*3 images without label"):
+        pretrain(recipe, dataclasses.replace(source, labels=labels), tmp_path / "run")
 
 
 def test_targets_are_named_as_they_are() -> None:
@@ -282,7 +308,9 @@ def test_a_classifier_of_other_sizes_is_refused() -> None:
 
 def test_a_recipe_that_leaves_no_classifier_teaches_no_supervised() -> None:
     recipe = override(get_recipe("supervised_digits"), ["method.targets=teacher"])
-    with pytest.raises(UserError, match=r"Supervised learns from a classifier, .* leaves none"):
+    with pytest.raises(
+        UserError, match=r"Supervised learns from a teacher's classifier, .* leaves none"
+    ):
         check_recipe(override(recipe, ["teacher.recipe=msbreg_digits"]))
     check_recipe(override(recipe, ["teacher.recipe=supervised_digits"]))
 
