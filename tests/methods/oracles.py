@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,3 +50,25 @@ def loss_and_terms(
 def layers_of(network: tf.keras.Model) -> list[str]:
     """The kinds of a network's layers behind its input."""
     return [type(layer).__name__ for layer in network.layers[1:]]
+
+
+def assert_replicas_equal_one(
+    make: Callable[[tf.keras.Model], Any], replicas: tf.distribute.Strategy, batch: int
+) -> None:
+    """Every weight after the updates of 24 images with two views: from one replica, and from many.
+
+    `make` builds the method on a backbone without weights.
+    """
+    rng = np.random.default_rng(0)
+    images = tuple(rng.standard_normal((24, 4, 4, 3)).astype(np.float32) for _ in range(2))
+    ends = []
+    for strategy in (tf.distribute.get_strategy(), replicas):
+        with strategy.scope():
+            tf.keras.utils.set_random_seed(1)
+            inputs = tf.keras.Input((4, 4, 3))
+            model = make(tf.keras.Model(inputs, tf.keras.layers.Flatten()(inputs)))
+            model.compile(tf.keras.optimizers.SGD(0.1))
+        model.fit(tf.data.Dataset.from_tensor_slices(images).batch(batch), verbose=0)
+        ends.append([np.array(weight) for weight in model.weights])
+    for alone, shared in zip(*ends, strict=True):
+        np.testing.assert_allclose(shared, alone, rtol=1e-3, atol=1e-5)

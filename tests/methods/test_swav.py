@@ -14,7 +14,13 @@ from burn_tf._checks import UserError
 from burn_tf.methods.prototypes import Prototypes
 from burn_tf.methods.stages import next_stage
 from burn_tf.methods.swav import SwAV
-from tests.methods.oracles import embeddings_of, loss_and_terms, small_backbone, unit
+from tests.methods.oracles import (
+    assert_replicas_equal_one,
+    embeddings_of,
+    loss_and_terms,
+    small_backbone,
+    unit,
+)
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
 SIZES: dict[str, Any] = {"hidden_dim": 8, "embedding_dim": 4, "num_prototypes": 5}
@@ -158,23 +164,11 @@ def test_queue_is_saved(tmp_path: Path) -> None:
     assert int(again.queue_rows) == 7
 
 
-def train(strategy: tf.distribute.Strategy, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Every weight after three updates, the last of which uses the queue."""
-    with strategy.scope():
-        tf.keras.utils.set_random_seed(1)
-        flat = tf.keras.Sequential([tf.keras.layers.Input((4, 4, 3)), tf.keras.layers.Flatten()])
-        model = SwAV(flat, **SIZES, global_views=1, queue_size=16)
-        model.compile(tf.keras.optimizers.SGD(0.1))
-    model.fit(tf.data.Dataset.from_tensor_slices(tuple(images)).batch(8), verbose=0, epochs=1)
-    return [np.array(weight) for weight in model.weights]
-
-
 def test_two_replicas_share_codes_and_queue(two_replicas: tf.distribute.Strategy) -> None:
-    rng = np.random.default_rng(0)
-    images = [rng.standard_normal((24, 4, 4, 3)).astype(np.float32) for _ in range(2)]
-    one, two = train(tf.distribute.get_strategy(), images), train(two_replicas, images)
-    for alone, shared in zip(one, two, strict=True):
-        np.testing.assert_allclose(shared, alone, rtol=1e-3, atol=1e-5)
+    """The last of three updates uses the queue."""
+    assert_replicas_equal_one(
+        lambda flat: SwAV(flat, **SIZES, global_views=1, queue_size=16), two_replicas, batch=8
+    )
 
 
 @pytest.mark.parametrize(

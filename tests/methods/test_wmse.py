@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,14 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.methods.wmse import WMSE
-from tests.methods.oracles import embeddings_of, layers_of, loss_and_terms, small_backbone, unit
+from tests.methods.oracles import (
+    assert_replicas_equal_one,
+    embeddings_of,
+    layers_of,
+    loss_and_terms,
+    small_backbone,
+    unit,
+)
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
 SIZES: dict[str, Any] = {"hidden_dim": 8, "embedding_dim": 4}
@@ -57,22 +64,8 @@ def test_slices_are_whitened_apart_and_drawn_anew(views: Views) -> None:
     assert again.slice_size == 6
 
 
-def train(strategy: tf.distribute.Strategy, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    with strategy.scope():
-        tf.keras.utils.set_random_seed(1)
-        flat = tf.keras.Sequential([tf.keras.layers.Input((4, 4, 3)), tf.keras.layers.Flatten()])
-        model = WMSE(flat, **SIZES, slice_size=6)
-        model.compile(tf.keras.optimizers.SGD(0.1))
-    model.fit(tf.data.Dataset.from_tensor_slices(tuple(images)).batch(12), verbose=0)
-    return model.get_weights()
-
-
 def test_two_replicas_share_the_slices(two_replicas: tf.distribute.Strategy) -> None:
-    rng = np.random.default_rng(0)
-    images = [rng.standard_normal((24, 4, 4, 3)).astype(np.float32) for _ in range(2)]
-    one, two = train(tf.distribute.get_strategy(), images), train(two_replicas, images)
-    for alone, shared in zip(one, two, strict=True):
-        np.testing.assert_allclose(shared, alone, rtol=1e-3, atol=1e-5)
+    assert_replicas_equal_one(lambda flat: WMSE(flat, **SIZES, slice_size=6), two_replicas, 12)
 
 
 def test_projector_has_two_layers() -> None:
