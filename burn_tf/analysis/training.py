@@ -85,7 +85,7 @@ def train(
     steps = steps_per_epoch(source, recipe.batch_size)
     views = views_dataset(
         source,
-        recipe.views.policy,
+        recipe.views.policies(),
         num_views=recipe.views.num_views,
         batch_size=recipe.batch_size,
         image_size=recipe.views.image_size,

@@ -51,7 +51,8 @@ def architecture_sha256(backbone: Callable[..., tf.Tensor]) -> str | None:
         return None
     # The version of Keras that writes a config does not change what it says.
     plain = {key: config[key] for key in ("class_name", "config")}
-    return hashlib.sha256(json.dumps(_nameless(plain), sort_keys=True).encode()).hexdigest()
+    text = json.dumps(_renumbered(_nameless(plain), {}), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def feature_key(backbone: Callable[..., tf.Tensor], facts: Mapping[str, Any]) -> str | None:
@@ -101,6 +102,25 @@ def _nameless(node: Any) -> Any:
         return node
     plain = {key: _nameless(value) for key, value in node.items()}
     return _numbered(plain) if _is_model(node) else plain
+
+
+def _renumbered(node: Any, numbers: dict[Any, int]) -> Any:
+    """A config whose shared objects are numbered from 0, without the shapes it was built with.
+
+    Keras counts the objects through a process, and notes in a `build_config` with what shape a
+    layer was built last, which may be another one after each loading.
+    """
+    if isinstance(node, list):
+        return [_renumbered(item, numbers) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: numbers.setdefault(value, len(numbers))
+        if key == "shared_object_id"
+        else _renumbered(value, numbers)
+        for key, value in node.items()
+        if key != "build_config"
+    }
 
 
 def _is_model(node: dict[str, Any]) -> bool:

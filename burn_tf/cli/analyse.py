@@ -18,7 +18,7 @@ from absl import flags as absl_flags
 from burn_tf._checks import UserError, check_choice
 from burn_tf.cli import models
 from burn_tf.cli.data import DATA_HELP
-from burn_tf.cli.targets import check_file_target
+from burn_tf.cli.targets import check_different_files, check_file_target
 
 if TYPE_CHECKING:
     from burn_tf.analysis import Analysis
@@ -104,6 +104,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     for name, path in (("json", flags.json), ("html", flags.html)):
         if path is not None:
             check_file_target(name, path)
+    check_different_files(json=flags.json, html=flags.html)
     analysis = _RUNNERS[kind](flags)
     print(analysis.text())
     for note in analysis.notes:
@@ -185,6 +186,8 @@ def _updates(flags: absl_flags.FlagValues) -> int:
 def _recipe(flags: absl_flags.FlagValues, stem: str) -> Recipe:
     from burn_tf.recipes import get_recipe, override
 
+    if any(setting.partition("=")[0].strip() == "seed" for setting in flags.set):
+        raise UserError("`--set` takes no seed here: give --seed. Received: seed")
     default = f"{stem}_{'digits' if flags.data == _DIGITS else 'pictures'}"
     recipe = override(get_recipe(flags.recipe or default), flags.set)
     return dataclasses.replace(recipe, seed=flags.seed)

@@ -7,7 +7,7 @@ from absl import flags as absl_flags
 from burn_tf._checks import UserError
 from burn_tf.cli import teacher_flags
 from burn_tf.cli.data import DATA_HELP
-from burn_tf.cli.targets import check_file_target, check_folder_target
+from burn_tf.cli.targets import check_different_files, check_file_target, check_folder_target
 
 
 def register(flags: absl_flags.FlagValues) -> None:
@@ -108,6 +108,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     for name in ("json", "html"):
         if getattr(flags, name) is not None:
             check_file_target(name, getattr(flags, name))
+    check_different_files(json=flags.json, html=flags.html)
     check_folder_target("workdir", flags.workdir)
     settings = Settings(
         data=flags.data,

@@ -30,6 +30,24 @@ def check_folder_target(name: str, path: str) -> None:
         raise UserError(f"`{name}` must be a folder you may write to. Received: {path!r}")
 
 
+def check_different_files(**paths: str | None) -> None:
+    """Refuse two flags that name one file.
+
+    Args:
+        **paths: what each flag was given, or None.
+
+    Raises:
+        UserError: the second would replace the first.
+    """
+    found: dict[str, str] = {}
+    for name, path in paths.items():
+        if path is None:
+            continue
+        other = found.setdefault(os.path.realpath(path), name)
+        if other != name:
+            raise UserError(f"`{other}` and `{name}` must be two files. Received: {path!r} twice")
+
+
 def check_file_target(name: str, path: str) -> None:
     """Refuse a path that a file could not be written to.
 

@@ -15,7 +15,7 @@ from burn_tf._checks import UserError
 from burn_tf._file_lock import hold_lock
 from burn_tf._files import atomic_write
 from burn_tf.compare.page import write_page
-from burn_tf.compare.plan import Plan, Run
+from burn_tf.compare.plan import Plan, Run, teacher_of
 from burn_tf.compare.settings import Settings
 from burn_tf.compare.table import Outcome, failure_lines, shown, summary, table_rows
 from burn_tf.compare.worker import FAILURE_FILE, Job
@@ -86,6 +86,7 @@ class Comparison:
             "recipe": self.plan.base.to_dict(),
             "num_images": [source.num_images for source in sources],
             "fingerprints": [source.fingerprint for source in sources],
+            "teacher": self.plan.teacher_digests,
         }
         plain: dict[str, Any] = json.loads(json.dumps(record))
         return plain
@@ -123,6 +124,13 @@ class Comparison:
         say(label)
         (run.folder / FAILURE_FILE).unlink(missing_ok=True)
         settings = self.settings
+        missing = self._missing_teacher(run)
+        if missing is not None:
+            failure = {"reason": missing, "kind": "teacher"}
+            run.folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(run.folder / FAILURE_FILE, json.dumps(failure) + "\n")
+            say(f"{label}: failed: {missing}")
+            return
         code = self._run_job(
             Job(
                 run,
@@ -141,6 +149,16 @@ class Comparison:
             atomic_write(run.folder / FAILURE_FILE, json.dumps(failure) + "\n")
             outcome = Outcome.read(run)
         say(f"{label}: {outcome.describe()}")
+
+    def _missing_teacher(self, run: Run) -> str | None:
+        """Why a run has no float network to learn from, where one of this plan should be it."""
+        wanted = teacher_of(run)
+        for teacher in self.plan.runs:
+            if (teacher.row, teacher.seed) == (wanted, run.seed):
+                outcome = Outcome.read(teacher)
+                if outcome.result is None:
+                    return f"{teacher.label} has no result ({outcome.describe()})"
+        return None
 
     def _publish(self) -> dict[str, Any]:
         outcomes = [Outcome.read(run) for run in self.plan.runs]

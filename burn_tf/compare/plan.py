@@ -16,10 +16,12 @@ from burn_tf.compare.settings import STAGES, Settings
 from burn_tf.data import Source, load_source
 from burn_tf.evaluation import EvaluationData
 from burn_tf.evaluation.splits import check_labels
+from burn_tf.methods.base import feature_dim
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.recipes.base import Network, Teacher
 from burn_tf.recipes.options import SupervisedOptions
 from burn_tf.training.building import build_backbone
+from burn_tf.training.pretraining import load_backbone, network_digests
 from burn_tf.watching.run_files import BACKBONE_FILE, HEAD_FILES
 
 _SMALL_PIXELS = 64
@@ -97,6 +99,7 @@ class Plan:
             self._check_budget(self._stages(variant))
         self.sizes = self._sizes()
         self.runs = self._runs()
+        self.teacher_digests = self._given_teacher()
         self._check_cache()
 
     @property
@@ -159,13 +162,32 @@ class Plan:
                 continue
             if run.row in entries.TEACHERS:
                 continue
-            if _teacher_of(run) is None:
+            if teacher_of(run) is None:
                 raise UserError(
                     "`teacher_cache` must be left out where a method without a frozen teacher is "
                     "compared: it would see new views in every epoch and the others would not. "
                     f"Received: {run.row}"
                 )
             cache.draws(run.recipe)
+
+    def _given_teacher(self) -> dict[str, str] | None:
+        """Digests of the user's teacher, which is read once so that no row fails for it."""
+        given = self.settings.teacher
+        if given is None:
+            return None
+        if not self.shares_teacher:
+            raise UserError(
+                "`teacher` must be left out where no row learns from it. "
+                f"Received: {given!r} for {', '.join(variant.name for variant in self.variants)}"
+            )
+        teacher = load_backbone(given)
+        feature_dim(teacher, "teacher")
+        side = teacher.input_shape[1]
+        if side not in (None, self.image_size):
+            raise UserError(
+                f"`teacher` must take images of {self.image_size} px a side. Received: {side}"
+            )
+        return network_digests({"weights": teacher})
 
     def _sizes(self) -> Sizes:
         built = build_backbone(self.base.backbone, self.image_size, "none")
@@ -193,7 +215,7 @@ class Plan:
 
     def _teachers(self, runs: Iterable[Run]) -> set[str]:
         """Rows of the float networks that some run learns from."""
-        return {row for run in runs if (row := _teacher_of(run)) is not None}
+        return {row for run in runs if (row := teacher_of(run)) is not None}
 
     def _run(self, variant: Variant, seed: int) -> Run:
         folder = self.folder / f"{variant.name}-{seed}"
@@ -205,11 +227,18 @@ class Plan:
             seed=seed,
             stages=self._stages(variant),
             epochs=self.settings.budget // len(self._stages(variant)),
+            max_steps=self._cut(len(self._stages(variant))),
             teacher=None,
         )
         if variant.method == entries.UNTRAINED:
             return Run(variant.name, seed, folder, recipe, trained=False)
         return Run(variant.name, seed, folder, self._with_method(recipe, variant), trained=True)
+
+    def _cut(self, stages: int) -> int | None:
+        """Updates of each of so many stages, where `max_steps` cuts every row's alike."""
+        steps = self.base.max_steps
+        most = max(len(self._stages(variant)) for variant in self.variants)
+        return None if steps is None else steps * most // stages
 
     def _with_method(self, recipe: Recipe, variant: Variant) -> Recipe:
         entry = METHODS[variant.method]
@@ -247,23 +276,21 @@ class Plan:
                 method=SupervisedOptions(),
                 views=dataclasses.replace(recipe.views, num_views=1),
             )
-        steps = self.base.max_steps
-        stages = max(len(self._stages(variant)) for variant in self.variants)
         recipe = dataclasses.replace(
             recipe,
             views=dataclasses.replace(
                 recipe.views, policy=self.base.views.policy, image_size=self.image_size
             ),
             epochs=self.settings.budget,
-            max_steps=None if steps is None else steps * stages,
+            max_steps=self._cut(1),
             seed=seed,
         )
         folder = self._teacher_folder(row, seed)
         return Run(row, seed, folder, _fitted(recipe, self.train), trained=True)
 
 
-def _teacher_of(run: Run) -> str | None:
-    """Row of the float network that a run learns from."""
+def teacher_of(run: Run) -> str | None:
+    """Row of the float network that a run learns from, or None."""
     if not run.trained or run.recipe is None or run.recipe.teacher is None:
         return None
     return _teacher_row(run.recipe.method.teacher)

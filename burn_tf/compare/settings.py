@@ -90,7 +90,7 @@ class Settings:
     def record(self) -> dict[str, Any]:
         """What must be the same when a comparison goes on; methods and seeds may be added."""
         named = dataclasses.asdict(self)
-        added = ("methods", "seeds", "checkpoint_seconds", "strict", "teacher_cache")
+        added = ("methods", "seeds", "checkpoint_seconds", "strict", "teacher", "teacher_cache")
         kept = {name: value for name, value in named.items() if name not in added}
         # The folder may be another one; the views are what a run learns from.
         views = None if self.teacher_cache is None else self.teacher_cache.views

@@ -11,7 +11,7 @@ import numpy as np
 
 from burn_tf import __version__
 from burn_tf._checks import UserError
-from burn_tf.compare.entries import BASELINES, METHODS, TEACHERS
+from burn_tf.compare.entries import BASELINES, CLASSIFIER, METHODS, TEACHER, TEACHERS
 from burn_tf.compare.plan import Plan, Run
 from burn_tf.compare.presets import PRESETS, REPORTED, Variant
 from burn_tf.compare.worker import FAILURE_FILE, RESULT_FILE
@@ -56,7 +56,8 @@ class Outcome:
         if failure is None:
             return cls(run, result, None, metrics)
         broke_down = failure.get("kind") == TrainingStopped.__name__
-        return cls(run, result, failure["reason"], metrics, broke_down)
+        reason = failure.get("reason", "for a reason that was not written down")
+        return cls(run, result, reason, metrics, broke_down)
 
     @property
     def is_final(self) -> bool:
@@ -77,7 +78,7 @@ class Outcome:
 
     def feature_std(self) -> float | None:
         """Mean deviation of the features over the last steps of training."""
-        if self.metrics is None:
+        if self.metrics is None or not self.metrics.stages:
             return None
         _, values = self.metrics.curve(list(self.metrics.stages)[-1], "feature_std")
         tail = values[-max(1, round(_TAIL * len(values))) :]
@@ -157,6 +158,7 @@ def _notes(plan: Plan) -> list[str]:
     notes = [
         "Mean and sample deviation over seeds. Time is that of pretraining over all interruptions, "
         "peak memory that of its process.",
+        "Feature std: deviation of the test images' features, of unit length; 1 is an even spread.",
         f"Collapsed: the features' deviation is below {COLLAPSED_BELOW:g} at the end of training "
         "or on the test images; over 99 % of all features' length is then one direction.",
     ]
@@ -172,13 +174,14 @@ def _notes(plan: Plan) -> list[str]:
         where = (
             "from --teacher"
             if settings.teacher
-            else (f"trained by MSBReg for the same {settings.budget} epochs, once per seed")
+            else f"trained by MSBReg for the same {settings.budget} epochs, once per seed, "
+            + _float_training(plan, TEACHER)
         )
         notes.append(f"The float teacher is {where}; its time is in no other row.")
     if plan.shares_classifier:
         notes.append(
             f"The float classifier is trained with labels for the same {settings.budget} epochs, "
-            "once per seed; its time is in no other row."
+            f"once per seed, {_float_training(plan, CLASSIFIER)}; its time is in no other row."
         )
     for variant in plan.variants:
         own = METHODS[variant.method].optimizer if variant.method in METHODS else None
@@ -191,6 +194,15 @@ def _notes(plan: Plan) -> list[str]:
         if any(variant.reported is not None for variant in preset.variants):
             notes.append(f"The column `reported` is {REPORTED}; all other figures are ours.")
     return notes
+
+
+def _float_training(plan: Plan, row: str) -> str:
+    """How a float network is trained where that is its recipe's affair."""
+    recipe = next(run.recipe for run in plan.runs if run.row == row)
+    if recipe is None:
+        raise ValueError(f"row {row} has no recipe")
+    rate = f"{recipe.optimizer.name} at {recipe.optimizer.learning_rate:g}"
+    return f"with its own batch of {recipe.batch_size} and {rate}"
 
 
 def table_rows(plan: Plan, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -231,7 +243,8 @@ def _statistics(outcomes: Sequence[Outcome], probes: Sequence[str]) -> dict[str,
     results = [outcome.result for outcome in outcomes if outcome.result is not None]
     trained = results if outcomes[0].run.trained else []
     scores = [outcome.scores() for outcome in outcomes if outcome.result is not None]
-    collapsed = [value for o in outcomes if (value := o.collapsed()) is not None]
+    ended = [outcome for outcome in outcomes if outcome.is_final]
+    collapsed = [value for o in ended if (value := o.collapsed()) is not None]
     recipe = outcomes[0].run.recipe
     return {
         "stages": list(recipe.stages) if recipe else [],
@@ -240,9 +253,9 @@ def _statistics(outcomes: Sequence[Outcome], probes: Sequence[str]) -> dict[str,
         "finished": len(results),
         "probes": {probe: _spread([score[probe] for score in scores]) for probe in probes},
         "seconds": _mean([result["seconds"] for result in trained]),
-        "images_per_second": _mean([outcome.images_per_second() for outcome in outcomes]),
+        "images_per_second": _mean([outcome.images_per_second() for outcome in ended]),
         "peak_bytes": max((int(result["peak_bytes"]) for result in trained), default=None),
-        "feature_std": _mean([outcome.feature_std() for outcome in outcomes]),
+        "feature_std": _mean([outcome.feature_std() for outcome in ended]),
         "test_feature_std": _mean([result["test_feature_std"] for result in results]),
         "collapsed": sum(collapsed) if collapsed else None,
         "failures": {str(o.run.seed): o.reason for o in outcomes if o.reason is not None},
@@ -279,7 +292,7 @@ def _shown_row(row: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
     cells["img/s"] = None if speed is None else round(speed)
     cells["peak MiB"] = None if peak is None else round(peak / _MEBIBYTE)
     cells["views"] = row["views"]
-    deviation = row["test_feature_std"] if row["feature_std"] is None else row["feature_std"]
+    deviation = row["test_feature_std"]
     cells["feature std"] = "" if deviation is None else f"{deviation:.3f}"
     cells["collapsed"] = _share(row["collapsed"], row["runs"])
     cells["runs"] = f"{row['finished']} of {row['runs']}"

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf._files import atomic_path, atomic_write, read_whole, remove_unfinished
+from burn_tf._files import atomic_path, atomic_write, remove_unfinished
+from burn_tf.backbones.identity import feature_key
 from burn_tf.data import Source, get_policy, load_source
 from burn_tf.data.views import steps_per_epoch
 from burn_tf.layers import mlp_head
@@ -207,6 +207,12 @@ def _check_head(recipe: Recipe) -> None:
     if kind not in HEAD_FILES or options is None or _brings_head(recipe):
         return
     if options.weights is not None:
+        beside = Path(options.weights).with_name(HEAD_FILES[kind])
+        if kind == "classifier" and beside.exists():
+            raise UserError(
+                f"{name} learns from a classifier, and teacher.weights is the backbone of one: set "
+                f"teacher.head to {beside.name} beside it. Received: a backbone without head"
+            )
         if kind == "projector":
             raise UserError(
                 f"{name} learns from the projector that its teacher was pretrained with: set "
@@ -349,17 +355,28 @@ def _identity(recipe: Recipe, source: Source, cache: TeacherCache | None) -> Any
 
 
 def _teacher_digests(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 of the files that the recipe's teacher is read from, by the names of their keys."""
+    """Digests of the networks that the recipe's teacher is read from, by the names of their keys.
+
+    Raises:
+        UserError: a file that is no Keras model, or a head that does not fit.
+    """
     options = recipe.teacher
     if not recipe.method.teacher or options is None or options.weights is None:
         return {}
-    files = {"weights": options.weights, "head": options.head}
-    return {
-        name: hashlib.sha256(read_whole(path)).hexdigest()
-        for name, path in files.items()
-        # A model may be a folder too: its path counts then.
-        if path is not None and Path(path).is_file()
-    }
+    networks = {"weights": load_backbone(options.weights)}
+    if recipe.method.teacher in HEAD_FILES and options.head is not None:
+        networks["head"] = load_backbone(options.head)
+        join_head(networks["weights"], networks["head"])
+    return network_digests(networks)
+
+
+def network_digests(networks: Mapping[str, tf.keras.Model]) -> dict[str, str]:
+    """SHA-256 of weights and architecture, of networks that have one: a path stands for others.
+
+    A file's own digest would differ each time the same network is saved.
+    """
+    digests = {name: feature_key(network, {}) for name, network in networks.items()}
+    return {name: digest for name, digest in digests.items() if digest is not None}
 
 
 def _unplaced(identity: Any) -> Any:
@@ -383,6 +400,9 @@ def _claim(folder: Path, wanted: Any) -> None:
         found = json.loads(record.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{record} is damaged: delete it, or use another work directory") from error
+    if isinstance(found, dict) and "teacher" not in found:
+        # Of a run that knows its teacher by its path alone.
+        wanted = {name: value for name, value in wanted.items() if name != "teacher"}
     found, wanted = _unplaced(found), _unplaced(wanted)
     if found != wanted:
         differing = ", ".join(_differences(found, wanted)) or "format"

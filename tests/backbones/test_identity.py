@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -45,6 +47,15 @@ def test_names_do_not_matter() -> None:
     first, second = dense("inner"), dense("other")
     assert architecture_sha256(first) == architecture_sha256(second)
     assert weights_sha256(first) == weights_sha256(second)
+
+
+def test_saving_and_loading_do_not_matter(tmp_path: Path) -> None:
+    model = ReActNetTiny((16, 16, 3), include_top=False, pooling="avg")
+    wanted = feature_key(model, {})
+    for name in ("first.keras", "second.keras"):
+        model.save(tmp_path / name)
+        model = tf.keras.models.load_model(tmp_path / name)
+        assert feature_key(model, {}) == wanted
 
 
 def test_functions_and_connections_matter() -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from burn_tf._checks import UserError
-from burn_tf.cli.targets import check_file_target, check_folder_target
+from burn_tf.cli.targets import check_different_files, check_file_target, check_folder_target
+
+
+def test_two_flags_for_one_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    check_different_files(json=str(tmp_path / "a"), html=str(tmp_path / "c"), other=None)
+    with pytest.raises(UserError, match="`json` and `html` must be two files"):
+        check_different_files(json=str(tmp_path / "a"), html=str(tmp_path / "b"))
 
 
 def test_a_new_and_an_existing_file_are_accepted(tmp_path: Path) -> None:

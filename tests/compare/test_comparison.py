@@ -27,6 +27,7 @@ from burn_tf.cli.termination import termination_raised
 from burn_tf.compare import Comparison, comparison, worker
 from burn_tf.compare.entries import METHODS, TEACHERS
 from burn_tf.compare.worker import Job
+from tests.compare.test_plan import saved_teacher
 
 ROOT = Path(__file__).resolve().parents[2]
 Make = Callable[..., Comparison]
@@ -95,6 +96,42 @@ def test_runs_that_broke_down_stay_as_they_are(compared: Make, fake: Any, tmp_pa
     again = fake()
     table = compared(again, methods=("byol",)).run()
     assert again.done == ["byol-1"] and not table["rows"][0]["failures"]
+
+
+def test_rows_whose_teacher_broke_down_say_so_and_start_no_process(
+    compared: Make, fake: Any, tmp_path: Path
+) -> None:
+    tried = []
+
+    def breaks_down(job: Job) -> int:
+        tried.append(job.run.row)
+        job.run.folder.mkdir(parents=True, exist_ok=True)
+        failure = {"reason": "loss is not finite", "kind": "TrainingStopped"}
+        (job.run.folder / "failure.json").write_text(json.dumps(failure))
+        return 1
+
+    for _ in range(2):
+        table = compared(breaks_down, methods=("burn",)).run()
+    assert tried == ["teacher"]
+    (failure,) = (row["failures"]["1"] for row in table["rows"] if row["row"] == "burn")
+    assert failure == "teacher, seed 1 has no result (failed: loss is not finite)"
+    shutil.rmtree(tmp_path / "work" / "teacher-1")
+    again = fake()
+    compared(again, methods=("burn",)).run()
+    assert again.done == ["teacher-1", "burn-1"]
+
+
+def test_the_users_teacher_may_be_moved_and_not_exchanged(
+    compared: Make, fake: Any, tmp_path: Path
+) -> None:
+    first = saved_teacher(tmp_path)
+    compared(fake(), methods=("burn",), teacher=first).run()
+    (tmp_path / "elsewhere").mkdir()
+    moved = saved_teacher(tmp_path / "elsewhere")
+    assert compared(fake(), methods=("burn",), teacher=moved).run()["rows"][0]["finished"] == 1
+    saved_teacher(tmp_path, seed=1)
+    with pytest.raises(UserError, match=r"another comparison \(differs in teacher\)"):
+        compared(fake(), methods=("burn",), teacher=first)
 
 
 @pytest.mark.parametrize(

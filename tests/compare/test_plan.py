@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from burn_tf._checks import UserError
@@ -20,6 +21,15 @@ from burn_tf.training.pretraining import check_recipe
 
 Make = Callable[..., Settings]
 PARTS = ("backbone", "classifier")
+
+
+def saved_teacher(folder: Path, side: int = 16, seed: int = 0) -> str:
+    """The file of a float backbone."""
+    tf.keras.utils.set_random_seed(seed)
+    images = tf.keras.Input((side, side, 3))
+    features = tf.keras.layers.Dense(4)(tf.keras.layers.GlobalAveragePooling2D()(images))
+    tf.keras.Model(images, features).save(folder / "teacher.keras")
+    return str(folder / "teacher.keras")
 
 
 def trained(plan: Plan) -> dict[str, Run]:
@@ -97,20 +107,40 @@ def test_one_classifier_per_seed_is_shared(small: Make, tmp_path: Path) -> None:
 
 
 def test_a_teacher_of_the_users_is_no_classifier(small: Make, tmp_path: Path) -> None:
-    file = tmp_path / "teacher.keras"
-    file.write_bytes(b"")
+    file = saved_teacher(tmp_path)
     methods = ("burn", "supervised_classifier")
-    plan = Plan(small(methods=methods, teacher=str(file)), tmp_path)
+    plan = Plan(small(methods=methods, teacher=file), tmp_path)
     assert [run.row for run in plan.runs] == ["classifier", *methods]
+    for alone in (("supervised_classifier",), ("byol", "raw_pixels")):
+        with pytest.raises(UserError, match="`teacher` must be left out where no row learns"):
+            Plan(small(methods=alone, teacher=file), tmp_path)
+
+
+def test_a_teacher_that_cannot_teach_is_refused_before_any_row(small: Make, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.keras"
+    broken.write_text("no model")
+    with pytest.raises(UserError, match=r"broken\.keras cannot be read as a Keras model"):
+        Plan(small(methods=("burn",), teacher=str(broken)), tmp_path)
+    with pytest.raises(UserError, match=r"`teacher` must take images of 16 px.*Received: 24"):
+        Plan(small(methods=("burn",), teacher=saved_teacher(tmp_path, side=24)), tmp_path)
+
+
+def test_updates_are_cut_alike_for_one_stage_and_for_two(small: Make, tmp_path: Path) -> None:
+    plan = Plan(small(preset="burn_table5", budget=4, overrides=("max_steps=3",)), tmp_path)
+    updates = {
+        run.row: run.recipe.max_steps * len(run.recipe.stages)
+        for run in plan.runs
+        if run.recipe is not None and run.recipe.max_steps is not None
+    }
+    assert len(updates) == 5 and set(updates.values()) == {6}
 
 
 def test_a_teacher_of_the_users(small: Make, tmp_path: Path) -> None:
-    file = tmp_path / "teacher.keras"
-    file.write_bytes(b"")
-    plan = Plan(small(methods=("burn",), teacher=str(file)), tmp_path)
+    file = saved_teacher(tmp_path)
+    plan = Plan(small(methods=("burn",), teacher=file), tmp_path)
     assert [run.row for run in plan.runs] == ["burn"] and plan.shares_teacher
     with pytest.raises(UserError, match=r"projector\.keras beside the `teacher`"):
-        Plan(small(methods=("s2bnn",), teacher=str(file)), tmp_path)
+        Plan(small(methods=("s2bnn",), teacher=file), tmp_path)
 
 
 def test_pixels_are_measured_once(small: Make, tmp_path: Path) -> None:

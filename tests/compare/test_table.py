@@ -47,6 +47,25 @@ def test_a_run_that_stopped_early_can_have_collapsed(compared: Make, fake: Any) 
     assert outcome.collapsed() is True and outcome.describe() == "not finished"
 
 
+def test_a_run_cut_off_before_its_first_update_has_no_figures(compared: Make, fake: Any) -> None:
+    comparison = compared(fake(), methods=("byol",))
+    (run,) = comparison.plan.runs
+    run.folder.mkdir(parents=True)
+    (run.folder / "metrics.jsonl").write_text("")
+    outcome = Outcome.read(run)
+    assert outcome.feature_std() is None and outcome.collapsed() is None
+    (run.folder / "failure.json").write_text("{}")
+    assert Outcome.read(run).describe() == "failed: for a reason that was not written down"
+
+
+def test_runs_that_did_not_finish_have_no_part_in_the_means(compared: Make, fake: Any) -> None:
+    runs = fake()
+    comparison = compared(lambda job: runs.write_metrics(job.run.folder) or -9, methods=("byol",))
+    comparison.plan.runs[0].folder.mkdir(parents=True)
+    (row,) = comparison.run()["rows"]
+    assert row["feature_std"] is row["images_per_second"] is row["collapsed"] is None
+
+
 def test_reported_figures_are_marked(compared: Make, fake: Any) -> None:
     comparison = compared(fake(), methods=(), preset="burn_table6")
     table = comparison.run()

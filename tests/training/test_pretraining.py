@@ -238,6 +238,38 @@ def test_a_recipe_that_leaves_no_projector_teaches_no_s2bnn(teacher: str) -> Non
         check_recipe(recipe)
 
 
+def test_a_broken_teacher_leaves_no_folder_behind(
+    recipe: Recipe, teacher_file: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "teacher.keras"
+    place.write_bytes(teacher_file.read_bytes()[:1000])
+    begun = override(recipe, [f"teacher.weights={place}", "max_steps=1"])
+    with pytest.raises(UserError, match="cannot be read as a Keras model"):
+        run(begun, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    shutil.copy(teacher_file, place)
+    run(begun, tmp_path / "run")
+
+
+def test_a_teacher_saved_again_is_the_same(
+    recipe: Recipe, teacher_file: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "teacher.keras"
+    shutil.copy(teacher_file, place)
+    begun = override(recipe, [f"teacher.weights={place}", "max_steps=1"])
+    run(begun, tmp_path / "run")
+    (tmp_path / "run" / "backbone.keras").unlink()
+    load_backbone(teacher_file).save(place)
+    assert place.read_bytes() != teacher_file.read_bytes()
+    run(begun, tmp_path / "run")
+    # As written before runs knew their teacher by more than its path.
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    del record["teacher"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    (tmp_path / "run" / "backbone.keras").unlink()
+    run(begun, tmp_path / "run")
+
+
 def test_a_dry_run_needs_the_teacher_that_the_recipe_names(
     teacher_file: Path, tmp_path: Path
 ) -> None:
@@ -296,6 +328,9 @@ def test_learning_from_a_classifier_in_two_files_or_in_one(tmp_path: Path) -> No
     for one, other in zip(*(student.get_weights() for student in students), strict=True):
         np.testing.assert_array_equal(one, other)
     assert load_backbone(tmp_path / "parts" / "classifier.keras").output_shape == (None, 4)
+    alone = override(labels, ["method.targets=teacher", f"teacher.weights={backbone}"])
+    with pytest.raises(UserError, match=r"set teacher\.head to classifier\.keras beside it"):
+        check_recipe(alone)
 
 
 def test_a_classifier_of_other_sizes_is_refused() -> None:
