@@ -75,16 +75,22 @@ def test_failed_runs_are_rows_and_are_tried_again(
     assert json.loads((tmp_path / "work" / "table.json").read_text()) == table
 
 
-def test_runs_that_broke_down_stay_as_they_are(compared: Make, fake: Any, tmp_path: Path) -> None:
+def breaking_down(reason: str) -> tuple[Callable[[Job], int], list[str]]:
+    """Stands for a worker whose runs all break down, and the rows that it was given."""
     tried = []
 
-    def breaks_down(job: Job) -> int:
+    def run_job(job: Job) -> int:
         tried.append(job.run.row)
         job.run.folder.mkdir(parents=True, exist_ok=True)
-        failure = {"reason": "features have collapsed at step 3", "kind": "TrainingStopped"}
+        failure = {"reason": reason, "kind": "TrainingStopped"}
         (job.run.folder / "failure.json").write_text(json.dumps(failure))
         return 1
 
+    return run_job, tried
+
+
+def test_runs_that_broke_down_stay_as_they_are(compared: Make, fake: Any, tmp_path: Path) -> None:
+    breaks_down, tried = breaking_down("features have collapsed at step 3")
     compared(breaks_down, methods=("byol",)).run()
     comparison = compared(breaks_down, methods=("byol",))
     table = comparison.run()
@@ -101,15 +107,7 @@ def test_runs_that_broke_down_stay_as_they_are(compared: Make, fake: Any, tmp_pa
 def test_rows_whose_teacher_broke_down_say_so_and_start_no_process(
     compared: Make, fake: Any, tmp_path: Path
 ) -> None:
-    tried = []
-
-    def breaks_down(job: Job) -> int:
-        tried.append(job.run.row)
-        job.run.folder.mkdir(parents=True, exist_ok=True)
-        failure = {"reason": "loss is not finite", "kind": "TrainingStopped"}
-        (job.run.folder / "failure.json").write_text(json.dumps(failure))
-        return 1
-
+    breaks_down, tried = breaking_down("loss is not finite")
     for _ in range(2):
         table = compared(breaks_down, methods=("burn",)).run()
     assert tried == ["teacher"]
