@@ -182,10 +182,20 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.method.sees_pieces:
         check_side(recipe.views.image_size)
     teacher = _stand_in_teacher(recipe) if recipe.method.teacher else None
+    options = recipe.teacher
+    if recipe.method.teacher and (options is None or not (options.weights or options.recipe)):
+        raise _no_teacher(recipe)
     _check_head(recipe)
     head = _stand_in_head() if recipe.method.teacher == "projector" else None
     build_method(recipe, teacher, 1, teacher_head=head, num_classes=2)
     build_optimizer(recipe, steps_per_epoch=1, total_steps=1)
+
+
+def _no_teacher(recipe: Recipe) -> UserError:
+    return UserError(
+        f"recipe {recipe.name} needs a pretrained teacher: give --set teacher.weights=FILE,"
+        " or train one first with --set teacher.recipe=NAME"
+    )
 
 
 def _brings_head(recipe: Recipe) -> bool:
@@ -255,10 +265,7 @@ def check_runnable(recipe: Recipe, source: Source, workers: Workers | None = Non
     elif recipe.teacher is not None and recipe.teacher.recipe is not None:
         check_runnable(_teacher_recipe(recipe, source), source, workers)
     else:
-        raise UserError(
-            f"recipe {recipe.name} needs a pretrained teacher: give --set teacher.weights=FILE,"
-            " or train one first with --set teacher.recipe=NAME"
-        )
+        raise _no_teacher(recipe)
 
 
 def _check_teacher_files(recipe: Recipe) -> None:

@@ -16,7 +16,7 @@ from burn_tf._checks import UserError
 from burn_tf.compare import PRESETS
 from burn_tf.data import get_policy
 from burn_tf.recipes import Recipe, get_recipe, list_recipes, override, setting_keys
-from burn_tf.recipes.base import Network, Teacher
+from burn_tf.recipes.base import Network
 from burn_tf.report.reported import reported_rows
 from burn_tf.training import building, check_recipe, dry_run
 
@@ -111,8 +111,8 @@ def _with_small_heads(recipe: Recipe) -> Recipe:
         if name in ("hidden_dim", "predictor_dim", "embedding_dim") and value > 128
     }
     teacher = recipe.teacher
-    if teacher == Teacher():
-        teacher = Teacher(weights="given.keras", head="given.keras")
+    if teacher is not None and teacher.recipe is None:
+        teacher = dataclasses.replace(teacher, weights="given.keras", head="given.keras")
     return dataclasses.replace(
         recipe, method=dataclasses.replace(options, **narrow), teacher=teacher
     )
