@@ -24,12 +24,19 @@ from burn_tf.methods import (
     next_stage,
 )
 from burn_tf.schedules import EMADecay
+from tests.methods.oracles import small_backbone
 
 Views = Callable[..., tuple[tf.Tensor, ...]]
 
 
 def binarize_modes(model: tf.keras.Model) -> set[str]:
     return {m.binarize for m in model.submodules if isinstance(m, BinaryConv2D)}
+
+
+@pytest.fixture
+def student() -> tf.keras.Model:
+    """One binary convolution: what is tested here is what a stage makes of networks."""
+    return small_backbone()
 
 
 @pytest.fixture
