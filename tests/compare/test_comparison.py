@@ -27,7 +27,7 @@ from burn_tf.cli.termination import termination_raised
 from burn_tf.compare import Comparison, comparison, worker
 from burn_tf.compare.entries import METHODS, TEACHERS
 from burn_tf.compare.worker import Job
-from tests.compare.test_plan import saved_teacher
+from tests.compare.saved_teacher import saved_teacher
 
 ROOT = Path(__file__).resolve().parents[2]
 Make = Callable[..., Comparison]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from burn_tf._checks import UserError
@@ -18,18 +17,10 @@ from burn_tf.compare.plan import Plan, Run, load_splits
 from burn_tf.recipes import get_recipe
 from burn_tf.training import TeacherCache
 from burn_tf.training.pretraining import check_recipe
+from tests.compare.saved_teacher import saved_teacher
 
 Make = Callable[..., Settings]
 PARTS = ("backbone", "classifier")
-
-
-def saved_teacher(folder: Path, side: int = 16, seed: int = 0) -> str:
-    """The file of a float backbone."""
-    tf.keras.utils.set_random_seed(seed)
-    images = tf.keras.Input((side, side, 3))
-    features = tf.keras.layers.Dense(4)(tf.keras.layers.GlobalAveragePooling2D()(images))
-    tf.keras.Model(images, features).save(folder / "teacher.keras")
-    return str(folder / "teacher.keras")
 
 
 def trained(plan: Plan) -> dict[str, Run]:
