@@ -24,7 +24,7 @@ from burn_tf.methods.micro_batches import (
     batch_means,
     check_accumulation,
 )
-from burn_tf.methods.regularizers import EmbeddingRegularizer, given_or_none
+from burn_tf.methods.regularizers import EmbeddingRegularizer, checked_regularizer
 from burn_tf.methods.update_figures import (
     feature_deviation,
     gradient_norms,
@@ -108,7 +108,7 @@ class SSLMethod(tf.keras.Model):
         self.backbone = backbone
         self.feature_dim = feature_dim(backbone, "backbone")
         self.total_steps = check_integer("total_steps", total_steps, low=1)
-        self.regularizer = given_or_none(regularizer)
+        self.regularizer = checked_regularizer(regularizer)
         self.seed = check_integer("seed", seed, low=0, high=2**31 - 1)
         self.accumulate = 1
         self.loss_scale: LossScale | None = None
@@ -148,6 +148,9 @@ class SSLMethod(tf.keras.Model):
     def check_batch(self, batch_size: int) -> None:
         """Raise if a term cannot be computed from `batch_size` images, the global batch."""
         check_integer("batch_size", batch_size, low=self.minimum_batch())
+
+    def check_micro_batch(self, images: int) -> None:
+        """Raise if a term cannot be computed from micro-batches of so many images."""
 
     def minimum_batch(self) -> int:
         """The smallest global batch that every term, and batch norms in heads, can work with."""

@@ -87,6 +87,7 @@ def check_accumulation(method: SSLMethod, batch_size: int | None, count: int) ->
             f"{type(method).__name__} and batch norms need {least}: use a smaller one, or a larger "
             f"`batch_size`. Received: {count}"
         )
+    method.check_micro_batch(batch_size // count)
 
 
 def accumulated(

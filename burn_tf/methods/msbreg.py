@@ -12,7 +12,7 @@ from burn_tf.layers import mlp_head
 from burn_tf.losses import centroid
 from burn_tf.methods.base import StepTerms, check_fits, feature_dim
 from burn_tf.methods.momentum import MomentumMethod
-from burn_tf.methods.regularizers import EmbeddingRegularizer, given_or_none
+from burn_tf.methods.regularizers import EmbeddingRegularizer, checked_regularizer
 from burn_tf.schedules import EMADecay
 
 
@@ -85,7 +85,7 @@ class MSBReg(MomentumMethod):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        added = given_or_none(regularizer)
+        added = checked_regularizer(regularizer)
         own = {
             "singular_value": check_range("singular_value_weight", singular_value_weight, low=0.0),
             "brownian": check_range("brownian_weight", brownian_weight, low=0.0),

@@ -92,7 +92,7 @@ class EmbeddingRegularizer:
         }
 
 
-def given_or_none(regularizer: EmbeddingRegularizer | None) -> EmbeddingRegularizer:
+def checked_regularizer(regularizer: EmbeddingRegularizer | None) -> EmbeddingRegularizer:
     """What was given, or one without a term.
 
     Raises:

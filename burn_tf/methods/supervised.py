@@ -107,7 +107,8 @@ class Supervised(SSLMethod):
         """As in `SSLMethod`.
 
         Raises:
-            UserError: as there, for labels that are no class numbers, and for those out of range.
+            UserError: as there, for labels that are no class numbers, and on CPUs for those out of
+                range (TensorFlow's loss is NaN for them on a GPU, at which `TrainingGuard` stops).
         """
         try:
             return super().fit(x, *args, **kwargs)

@@ -90,10 +90,16 @@ class WMSE(JointEmbedding):
                 f"least {self.minimum_batch()}, or a smaller `embedding_dim`. "
                 f"Received: {batch_size}"
             )
-        if self.slice_size is not None and batch_size % self.slice_size:
+        self._check_slices("batch_size", batch_size)
+
+    def check_micro_batch(self, images: int) -> None:
+        self._check_slices("batch_size / accumulate", images)
+
+    def _check_slices(self, name: str, images: int) -> None:
+        if self.slice_size is not None and images % self.slice_size:
             raise UserError(
-                f"`batch_size` must be a multiple of `slice_size`, {self.slice_size}. "
-                f"Received: {batch_size}"
+                f"`{name}` must be a multiple of `slice_size`, {self.slice_size}. "
+                f"Received: {images}"
             )
 
     def compute_terms(self, views: Sequence[tf.Tensor], step: tf.Tensor) -> StepTerms:

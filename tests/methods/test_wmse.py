@@ -86,6 +86,9 @@ def test_refuses(views: Views) -> None:
     sliced.check_batch(12)
     with pytest.raises(UserError, match=r"multiple of `slice_size`, 6\. Received: 15"):
         sliced.check_batch(15)
+    sliced.compile(tf.keras.optimizers.SGD(0.1), accumulate=2)
+    with pytest.raises(UserError, match=r"batch_size / accumulate. must be a multiple .*: 9"):
+        sliced.fit(tf.data.Dataset.from_tensors(views(2, batch=18)), verbose=0)
     model = WMSE(small_backbone(), **SIZES)
     model.check_batch(5)
     model.compile(tf.keras.optimizers.SGD(0.1))
