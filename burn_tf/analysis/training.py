@@ -18,7 +18,7 @@ from burn_tf.recipes import Recipe, get_recipe
 from burn_tf.report.progress import ProgressCallback
 from burn_tf.training import TrainingGuard, pretrain
 from burn_tf.training.building import enlarge_images
-from burn_tf.training.pretraining import load_backbone
+from burn_tf.training.model_files import load_backbone
 
 _MIN_BATCHES = 4
 _SHOWN = ("loss", "feature_std", "grad_norm")

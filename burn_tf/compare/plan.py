@@ -21,7 +21,7 @@ from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.recipes.base import Network, Teacher
 from burn_tf.recipes.options import SupervisedOptions
 from burn_tf.training.building import build_backbone
-from burn_tf.training.pretraining import load_backbone, network_digests
+from burn_tf.training.model_files import load_backbone, network_digests
 from burn_tf.watching.run_files import BACKBONE_FILE, HEAD_FILES
 
 _SMALL_PIXELS = 64

@@ -10,7 +10,7 @@ from burn_tf.compare.entries import BASELINES, METHODS
 from burn_tf.compare.presets import PRESETS, Variant
 from burn_tf.evaluation import PROTOCOLS
 from burn_tf.training.building import BACKBONES
-from burn_tf.training.pretraining import check_model_file
+from burn_tf.training.model_files import check_model_file
 from burn_tf.training.teacher_cache import TeacherCache
 
 # A table compares top-1 accuracies, which these do not give.

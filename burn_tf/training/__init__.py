@@ -4,14 +4,10 @@ from burn_tf.training.building import build_backbone, build_method, build_optimi
 from burn_tf.training.checkpoints import CheckpointStore, DamagedCheckpoint
 from burn_tf.training.guard import TrainingGuard, TrainingStopped
 from burn_tf.training.metrics_log import MetricsLog
+from burn_tf.training.model_files import load_backbone
 from burn_tf.training.peers import PeerWatch
 from burn_tf.training.periodic import PeriodicCheckpoint
-from burn_tf.training.pretraining import (
-    check_recipe,
-    dry_run,
-    load_backbone,
-    pretrain,
-)
+from burn_tf.training.pretraining import check_recipe, dry_run, pretrain
 from burn_tf.training.strategies import STRATEGIES, make_workers
 from burn_tf.training.teacher_cache import CachedFeatures, TeacherCache
 from burn_tf.training.workers import LostWorker, Workers

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import tensorflow as tf
 
 from burn_tf._checks import UserError
-from burn_tf._files import atomic_path, atomic_write, remove_unfinished
-from burn_tf.backbones.identity import feature_key
+from burn_tf._files import atomic_path, remove_unfinished
 from burn_tf.data import Source, get_policy, load_source
 from burn_tf.data.views import steps_per_epoch
 from burn_tf.layers import mlp_head
@@ -31,12 +29,14 @@ from burn_tf.training.building import (
     join_head,
 )
 from burn_tf.training.guard import TrainingGuard
+from burn_tf.training.model_files import check_model_file, load_backbone
 from burn_tf.training.run import Run, training_views
 from burn_tf.training.signals import StopSignals
 from burn_tf.training.teacher_cache import TeacherCache
 from burn_tf.training.watch import Watch
+from burn_tf.training.work_directory import claim, identity_of
 from burn_tf.training.workers import Workers
-from burn_tf.watching.run_files import BACKBONE_FILE, HEAD_FILES, RUN_FILE, TEACHER_FOLDER
+from burn_tf.watching.run_files import BACKBONE_FILE, HEAD_FILES, TEACHER_FOLDER
 
 CHECKPOINT_SECONDS = 120.0
 DRY_RUN_BATCH = 8
@@ -123,9 +123,9 @@ def _train(
     watch: Watch,
 ) -> None:
     """Leave the models of the recipe in the folder, unless they are there."""
-    wanted = _identity(recipe, source, cache)
+    wanted = identity_of(recipe, source, cache)
     workers.check_same("recipe and images", wanted)
-    workers.from_chief(lambda: _claim(folder, wanted))
+    workers.from_chief(lambda: claim(folder, wanted))
     if workers.from_chief((folder / BACKBONE_FILE).exists):
         return
     with contextlib.ExitStack() as held:
@@ -325,109 +325,6 @@ def _precision(policy: str) -> Iterator[None]:
         yield
     finally:
         tf.keras.mixed_precision.set_global_policy(before)
-
-
-def load_backbone(path: str | os.PathLike[str]) -> tf.keras.Model:
-    """A model saved by `pretrain`, or any Keras model file whose output is [B, D].
-
-    Raises:
-        UserError: when the file is missing or not a Keras model.
-    """
-    check_model_file(path)
-    try:
-        return tf.keras.models.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if str(path).endswith(".h5") and first.startswith("Unknown layer"):
-            # Keras 2 writes the registered names of a model inside another, and cannot read them.
-            first = "a model inside another one goes lost in .h5 files; save it as .keras"
-        raise UserError(f"{path} cannot be read as a Keras model: {first}") from error
-
-
-def check_model_file(path: str | os.PathLike[str]) -> None:
-    """Raise unless something lies at `path`."""
-    if not Path(path).exists():
-        raise UserError(f"there is no model at {path}: check the path")
-
-
-def _identity(recipe: Recipe, source: Source, cache: TeacherCache | None) -> Any:
-    """What a run is, as JSON would give it back."""
-    wanted = {"recipe": recipe.to_dict(), "data": source.fingerprint, "images": source.num_images}
-    if cache is not None:
-        wanted["cached_views"] = cache.views
-    digests = _teacher_digests(recipe)
-    if digests:
-        wanted["teacher"] = digests
-    return json.loads(json.dumps(wanted))
-
-
-def _teacher_digests(recipe: Recipe) -> dict[str, str]:
-    """Digests of the networks that the recipe's teacher is read from, by the names of their keys.
-
-    Raises:
-        UserError: a file that is no Keras model, or a head that does not fit.
-    """
-    options = recipe.teacher
-    if not recipe.method.teacher or options is None or options.weights is None:
-        return {}
-    networks = {"weights": load_backbone(options.weights)}
-    if recipe.method.teacher in HEAD_FILES and options.head is not None:
-        networks["head"] = load_backbone(options.head)
-        join_head(networks["weights"], networks["head"])
-    return network_digests(networks)
-
-
-def network_digests(networks: Mapping[str, tf.keras.Model]) -> dict[str, str]:
-    """SHA-256 of weights and architecture, of networks that have one: a path stands for others.
-
-    A file's own digest would differ each time the same network is saved.
-    """
-    digests = {name: feature_key(network, {}) for name, network in networks.items()}
-    return {name: digest for name, digest in digests.items() if digest is not None}
-
-
-def _unplaced(identity: Any) -> Any:
-    """Without the paths of the teacher's files, whose contents count."""
-    try:
-        recipe, digests = identity["recipe"], identity["teacher"]
-        teacher = {**recipe["teacher"], **dict.fromkeys(digests)}
-    except (KeyError, TypeError):
-        return identity
-    return {**identity, "recipe": {**recipe, "teacher": teacher}}
-
-
-def _claim(folder: Path, wanted: Any) -> None:
-    """Record what this work directory is for, or refuse one that is for something else."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record = folder / RUN_FILE
-    if not record.exists():
-        atomic_write(record, json.dumps(wanted, indent=2) + "\n")
-        return
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{record} is damaged: delete it, or use another work directory") from error
-    if isinstance(found, dict) and "teacher" not in found:
-        # Of a run that knows its teacher by its path alone.
-        wanted = {name: value for name, value in wanted.items() if name != "teacher"}
-    found, wanted = _unplaced(found), _unplaced(wanted)
-    if found != wanted:
-        differing = ", ".join(_differences(found, wanted)) or "format"
-        raise UserError(
-            f"{folder} belongs to a run of another configuration (differs in {differing}): use "
-            "another work directory or delete it"
-        )
-
-
-def _differences(found: Any, wanted: Any, prefix: str = "") -> list[str]:
-    if not (isinstance(found, dict) and isinstance(wanted, dict)):
-        return [] if found == wanted else [prefix.rstrip(".")]
-    keys = sorted({*found, *wanted})
-    return [
-        name
-        for key in keys
-        for name in _differences(found.get(key), wanted.get(key), f"{prefix}{key}.")
-    ]
 
 
 def _teacher(

@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from burn_tf._checks import UserError
 from burn_tf.data import load_source
-from burn_tf.layers import BatchNorm
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.training import (
     building,
@@ -390,15 +389,6 @@ def test_other_configuration_is_refused(recipe: Recipe, tmp_path: Path) -> None:
         run(recipe, tmp_path)
 
 
-def test_a_model_inside_an_hdf5_model_names_the_cure(tmp_path: Path) -> None:
-    values = tf.keras.Input((4,))
-    inner = tf.keras.Model(values, BatchNorm()(values))
-    path = tmp_path / "whole.h5"
-    tf.keras.Sequential([inner, tf.keras.layers.Dense(2)]).save(path)
-    with pytest.raises(UserError, match=r"whole\.h5 cannot be read .*; save it as \.keras$"):
-        pretraining.load_backbone(path)
-
-
 def test_missing_teacher(tmp_path: Path) -> None:
     recipe = override(get_recipe("burn_paper"), ["batch_size=4", "views.image_size=32"])
     with pytest.raises(UserError, match=r"needs a pretrained teacher: give --set teacher\.weights"):
@@ -437,14 +427,6 @@ def test_full_disk_keeps_the_checkpoint_before(
     assert left == ["checkpoint-0000000003.burn"]
     for a, b in zip(whole[0], run(recipe, tmp_path / "full"), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_load_backbone_refuses(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no model"):
-        load_backbone(tmp_path / "none.keras")
-    (tmp_path / "bad.keras").write_bytes(b"PK not a model")
-    with pytest.raises(UserError, match="cannot be read as a Keras model"):
-        load_backbone(tmp_path / "bad.keras")
 
 
 def test_policy_is_restored(recipe: Recipe, tmp_path: Path) -> None:

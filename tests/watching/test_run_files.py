@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from burn_tf._checks import UserError
-from burn_tf.training import pretraining, run
 from burn_tf.watching import run_files
 from burn_tf.watching.run_files import (
     figures_of,
@@ -26,11 +25,13 @@ from burn_tf.watching.run_files import (
 from tests.watching.conftest import line
 
 
-def test_names_are_those_of_the_training() -> None:
-    assert run_files.RUN_FILE == pretraining.RUN_FILE
-    assert run_files.BACKBONE_FILE == pretraining.BACKBONE_FILE
-    assert run_files.TEACHER_FOLDER == pretraining.TEACHER_FOLDER
-    assert run_files.METRICS_FILE == run.METRICS_FILE
+def test_names_in_a_work_directory_stay() -> None:
+    """Users' scripts, and work directories of earlier versions, have these."""
+    names = (run_files.RUN_FILE, run_files.METRICS_FILE, run_files.BACKBONE_FILE)
+    assert names == ("run.json", "metrics.jsonl", "backbone.keras")
+    assert run_files.TEACHER_FOLDER == "teacher"
+    heads = {"projector": "projector.keras", "classifier": "classifier.keras"}
+    assert heads == run_files.HEAD_FILES
 
 
 def test_plan(make_run: Callable[..., Path], tmp_path: Path) -> None:
