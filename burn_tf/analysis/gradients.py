@@ -18,6 +18,7 @@ from burn_tf.recipes import Recipe
 from burn_tf.recipes.options import BURNOptions
 from burn_tf.report import Series
 from burn_tf.training.building import build_method, build_optimizer
+from burn_tf.training.pretraining import check_recipe
 from burn_tf.training.run import total_steps
 
 # The loss of each run: what differs from the recipe.
@@ -88,12 +89,18 @@ def gradients(
     if not isinstance(options, BURNOptions):
         raise UserError(f"`recipe` must be one of BURN. Received: {recipe.name!r}")
     recipe = fitted(recipe, source)
-    teacher = teacher or pretrained_teacher(recipe, source, teacher_updates, stream)
-    logs = {}
-    for name in losses:
-        changed = dataclasses.replace(options, **LOSSES[name])
-        variant = dataclasses.replace(recipe, method=changed)
-        logs[name] = _run(name, variant, source, teacher, updates, stream)
+    variants = {
+        name: dataclasses.replace(recipe, method=dataclasses.replace(options, **LOSSES[name]))
+        for name in losses
+    }
+    if teacher is None:
+        for variant in variants.values():
+            check_recipe(variant)
+        teacher = pretrained_teacher(recipe, source, teacher_updates, stream)
+    logs = {
+        name: _run(name, variant, source, teacher, updates, stream)
+        for name, variant in variants.items()
+    }
     return Analysis(
         kind="gradients",
         title=f"Gradients of BURN's first {updates} updates",

@@ -30,7 +30,7 @@ POSITIONAL = ("kind",)
 _FLAGS = {
     "feature_weight": ("updates", "start", "end"),
     "ema": ("updates", "decays", "seed"),
-    "gradients": ("data", "recipe", "set", "updates", "seed", "strict"),
+    "gradients": ("data", "recipe", "set", "updates", "teacher_updates", "seed", "strict"),
     "embedding": ("data", "models", "image_size", "images", "policy", "seed", "strict"),
     "collapse": ("data", "recipe", "set", "updates", "optimizer", "seed", "strict"),
 }
@@ -81,6 +81,7 @@ def _register_numbers(flags: absl_flags.FlagValues) -> None:
             "length of the stage, of the simulation or of each run; default: "
             + ", ".join(f"{kind} {count}" for kind, count in _UPDATES.items()),
         ),
+        ("teacher_updates", 200, 1, "gradients: of the teacher that the recipe trains"),
         ("image_size", None, 1, "embedding: pixels, needed where a model takes any size"),
         ("images", 1000, 2, "embedding: how many held-out images at most"),
         ("seed", 0, 0, "of the walk, of the views, of the runs"),
@@ -143,12 +144,19 @@ def _gradients(flags: absl_flags.FlagValues) -> Analysis:
     from burn_tf.analysis import gradients
 
     recipe = _recipe(flags, "burn")
-    return gradients(_source(flags, "train"), recipe, updates=_updates(flags))
+    source = _source(flags, "train")
+    return gradients(source, recipe, updates=_updates(flags), teacher_updates=flags.teacher_updates)
 
 
 def _collapse(flags: absl_flags.FlagValues) -> Analysis:
     from burn_tf.analysis import collapse
 
+    for setting in flags.set:
+        if setting.strip().startswith("optimizer."):
+            raise UserError(
+                "`--set` takes no optimizer for the analysis 'collapse', which has two of its own, "
+                f"without schedule: give --optimizer. Received: {setting!r}"
+            )
     recipe = _recipe(flags, "msbreg")
     train, test = (_source(flags, split) for split in ("train", "test"))
     return collapse(train, test, recipe, updates=_updates(flags), optimizer=flags.optimizer)

@@ -130,7 +130,7 @@ def run(flags: absl_flags.FlagValues) -> int:
     comparison = Comparison(settings, flags.workdir, json_file=flags.json, html_file=flags.html)
     table = comparison.run()
     print(f"\n{comparison.text(table)}", flush=True)
-    return 1 if any(row["failures"] for row in table["rows"]) else 0
+    return 1 if comparison.has_failures else 0
 
 
 def _words(given: list[str]) -> tuple[str, ...]:

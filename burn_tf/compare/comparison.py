@@ -14,6 +14,7 @@ from typing import Any
 from burn_tf._checks import UserError
 from burn_tf._file_lock import hold_lock
 from burn_tf._files import atomic_write
+from burn_tf.compare.entries import BASELINES, METHODS
 from burn_tf.compare.page import write_page
 from burn_tf.compare.plan import Plan, Run, teacher_of
 from burn_tf.compare.settings import Settings
@@ -40,7 +41,7 @@ class Comparison:
     Args:
         settings: what is compared.
         workdir: a new folder, or that of the same comparison, which then goes on. Methods and seeds
-            may be added to it.
+            may be added to it; the table shows all that it holds.
         json_file: where the table is written besides, or None.
         html_file: where the page is written besides, or None.
         run_job: does one run, returning the exit code of its process; a test may replace it.
@@ -65,19 +66,27 @@ class Comparison:
         self._run_job = run_job or run_in_process
         self.plan = Plan(settings, self.folder)
         self._record = self._wanted_record()
-        self._check_folder()
+        # The plan of all that was ever asked for in this folder.
+        self._whole = self.plan.with_added(*self._asked_before())
         self._check_recipes()
 
     def run(self) -> dict[str, Any]:
         """Do what is left to do; returns what `table.json` holds."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(self.folder / ".lock", timeout_seconds=0.0):
-            atomic_write(self.folder / RECORD_FILE, json.dumps(self._record, indent=2) + "\n")
+            whole = self._whole.settings
+            record = {**self._record, "methods": whole.methods, "seeds": whole.seeds}
+            atomic_write(self.folder / RECORD_FILE, json.dumps(record, indent=2) + "\n")
             for index, run in enumerate(self.plan.runs):
                 if not Outcome.read(run).is_final:
                     self._do(run, f"[{index + 1}/{len(self.plan.runs)}] {run.label}")
                     self._publish()
             return self._publish()
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether a run that these settings ask for has failed."""
+        return any(Outcome.read(run).reason is not None for run in self.plan.runs)
 
     def _wanted_record(self) -> dict[str, Any]:
         sources = (self.plan.train, self.plan.test)
@@ -91,15 +100,20 @@ class Comparison:
         plain: dict[str, Any] = json.loads(json.dumps(record))
         return plain
 
-    def _check_folder(self) -> None:
+    def _asked_before(self) -> tuple[list[str], list[int]]:
+        """Methods and seeds of the same comparison's earlier commands."""
         path = self.folder / RECORD_FILE
         if not path.exists():
-            return
+            return [], []
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
                 raise ValueError(f"a {type(found).__name__}")
-        except (ValueError, RecursionError) as error:
+            methods, seeds = found.pop("methods", []), found.pop("seeds", [])
+            if not all(isinstance(seed, int) for seed in seeds):
+                raise ValueError(f"{seeds} for seeds")
+            known = [name for name in methods if name in (*METHODS, *BASELINES)]
+        except (TypeError, ValueError, RecursionError) as error:
             raise UserError(f"{path} is damaged: use another work directory") from error
         names = sorted({*found, *self._record})
         differing = [name for name in names if found.get(name) != self._record.get(name)]
@@ -108,6 +122,7 @@ class Comparison:
                 f"{self.folder} belongs to another comparison (differs in {', '.join(differing)}): "
                 "use another work directory or delete it"
             )
+        return known, seeds
 
     def _check_recipes(self) -> None:
         """Raise where a row cannot be trained as asked; rows before it would be done by then."""
@@ -161,16 +176,19 @@ class Comparison:
         return None
 
     def _publish(self) -> dict[str, Any]:
-        outcomes = [Outcome.read(run) for run in self.plan.runs]
-        rows = table_rows(self.plan, outcomes)
-        table = {**summary(self.plan), "rows": rows}
+        asked = {run.folder: run for run in self.plan.runs}
+        runs = {run.folder: run for run in self._whole.runs} | asked
+        outcomes = [Outcome.read(run) for run in runs.values()]
+        outcomes = [o for o in outcomes if o.run.folder in asked or o.has_ended]
+        rows = table_rows(self._whole, outcomes)
+        table = {**summary(self._whole), "rows": rows}
         text = json.dumps(table, indent=2) + "\n"
         for path in (self.folder / TABLE_FILE, self.files[0]):
             if path is not None:
                 atomic_write(path, text)
         for path in (self.folder / PAGE_FILE, self.files[1]):
             if path is not None:
-                write_page(path, self.plan, table, outcomes)
+                write_page(path, self._whole, table, outcomes)
         return table
 
     def text(self, table: dict[str, Any]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,7 @@ from burn_tf.compare.entries import METHODS, Sizes
 from burn_tf.compare.presets import PRESETS, Variant
 from burn_tf.compare.settings import STAGES, Settings
 from burn_tf.data import Source, load_source
-from burn_tf.evaluation import EvaluationData
-from burn_tf.evaluation.splits import check_labels
+from burn_tf.evaluation import EvaluationData, get_protocol
 from burn_tf.methods.base import feature_dim
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.recipes.base import Network, Teacher
@@ -83,8 +83,8 @@ class Plan:
         folder: the work directory.
 
     Raises:
-        UserError: data without labels, a budget that the stages cannot share, or a setting that
-            the base recipe refuses.
+        UserError: data that a probe cannot use (no labels, fewer images than neighbours), a budget
+            that the stages cannot share, or a setting that the base recipe refuses.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -94,13 +94,26 @@ class Plan:
         self.train, self.test = load_splits(settings.data, settings.images, settings.strict)
         self.base = self._base()
         self.image_size = self.base.views.image_size
-        check_labels(EvaluationData(self.train, self.test, self.image_size))
+        data = EvaluationData(self.train, self.test, self.image_size)
+        for name in settings.probes:
+            get_protocol(name).check(data)
         for variant in self.variants:
             self._check_budget(self._stages(variant))
         self.sizes = self._sizes()
         self.runs = self._runs()
         self.teacher_digests = self._given_teacher()
         self._check_cache()
+
+    def with_added(self, methods: Sequence[str], seeds: Sequence[int]) -> Plan:
+        """The same plan with further rows (where no preset names them) and seeds, in this order."""
+        settings = self.settings
+        methods = () if settings.preset else tuple(dict.fromkeys([*methods, *settings.methods]))
+        seeds = tuple(dict.fromkeys([*seeds, *settings.seeds]))
+        plan = copy.copy(self)
+        plan.settings = dataclasses.replace(settings, methods=methods, seeds=seeds)
+        plan.variants = plan.settings.variants()
+        plan.runs = plan._runs()
+        return plan
 
     @property
     def shares_teacher(self) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from burn_tf._checks import UserError, check_choice, check_integer, check_range
-from burn_tf.compare.entries import BASELINES, METHODS
+from burn_tf.compare.entries import BASELINES, METHODS, RAW_PIXELS
 from burn_tf.compare.presets import PRESETS, Variant
 from burn_tf.evaluation import PROTOCOLS
 from burn_tf.training.building import BACKBONES
@@ -15,6 +15,8 @@ from burn_tf.training.teacher_cache import TeacherCache
 
 # A table compares top-1 accuracies, which these do not give.
 _WITHOUT_TOP1 = ("svm:voc07-fewshot", "embedding", "detect:voc", "segment:coco")
+# These train the network itself.
+_FINE_TUNING = "semi:"
 STAGES = {"two": ("activations", "both"), "one": ("both",), "float": ("none",)}
 
 
@@ -70,6 +72,7 @@ class Settings:
             check_choice("methods", method, [*METHODS, *BASELINES])
         for probe in self.probes:
             check_choice("probes", probe, [name for name in PROTOCOLS if name not in _WITHOUT_TOP1])
+        self._check_pixels()
         for seed in self.seeds:
             check_integer("seeds", seed, low=0)
         self._check_optional()
@@ -86,6 +89,14 @@ class Settings:
         if self.teacher is not None:
             check_model_file(self.teacher)
         check_integer("budget", self.budget, low=1)
+
+    def _check_pixels(self) -> None:
+        tuned = [probe for probe in self.probes if probe.startswith(_FINE_TUNING)]
+        if tuned and RAW_PIXELS in self.methods:
+            raise UserError(
+                f"`probes` that train the network have none to train in the row {RAW_PIXELS!r}: "
+                f"leave one of the two out. Received: {tuned[0]!r}"
+            )
 
     def record(self) -> dict[str, Any]:
         """What must be the same when a comparison goes on; methods and seeds may be added."""

@@ -64,6 +64,11 @@ class Outcome:
         """Whether nothing is left to do, in this run of the comparison or a later one."""
         return self.result is not None or self.broke_down
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a result, or a reason why not."""
+        return self.result is not None or self.reason is not None
+
     def scores(self) -> dict[str, float]:
         """Top-1 % by probe; empty before the run has finished."""
         probes = self.result["probes"] if self.result else {}

@@ -138,8 +138,7 @@ def run_protocols(
     protocols = check_protocols(names)
     frozen = [protocol for protocol in protocols if isinstance(protocol, FrozenFeatures)]
     for protocol in protocols:
-        if not isinstance(protocol, SemiSupervised):
-            protocol.check(data)
+        protocol.check(data)
     if frozen and splits is None:
         splits = split_features(backbone, data)
     return [

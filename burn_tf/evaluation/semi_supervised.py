@@ -161,6 +161,14 @@ class SemiSupervised:
         """Learning rate of an epoch, counted from 0."""
         return self.sgd.decayed(base, epoch)
 
+    def check(self, data: EvaluationData) -> None:
+        """Refuse data that cannot be used, before any work.
+
+        Raises:
+            UserError: no labels, one class only, or classes that differ between the splits.
+        """
+        check_labels(data)
+
     def run(self, backbone: tf.keras.Model, data: EvaluationData) -> Result:
         """Fine-tune at every point of the grid, score each on the test split.
 

@@ -132,5 +132,5 @@ def test_another_methods_recipe() -> None:
 
 def test_a_recipe_without_teacher() -> None:
     alone = dataclasses.replace(small(), teacher=None)
-    with pytest.raises(UserError, match=r"names no teacher: set teacher.weights=FILE"):
+    with pytest.raises(UserError, match=r"needs a pretrained teacher: give --set teacher"):
         gradients(load_source("digits"), alone)

@@ -70,7 +70,7 @@ def test_recipes_are_chosen_by_the_data(
 ) -> None:
     from burn_tf import analysis
 
-    calls = []
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
     def record(*arguments: Any, **options: Any) -> analysis.Analysis:
         calls.append((arguments, options))
@@ -101,6 +101,9 @@ def test_recipes_are_chosen_by_the_data(
         (["embedding", "--models=raw_pixel", "--image_size=8"], "Did you mean 'raw_pixels'?"),
         (["collapse", "--optimizer=adm"], "--optimizer=adm"),
         (["collapse", "--recipe=burn_digits"], "`recipe` must be one of MSBReg"),
+        (["collapse", "--set=optimizer.learning_rate=1"], "give --optimizer. Received"),
+        (["collapse", "--teacher_updates=3"], "`teacher_updates` is not for the analysis"),
+        (["gradients", "--set=method.temperature=0"], "`temperature` must be a number"),
         (["gradients", "--set=epoch=3"], "Did you mean 'epochs'?"),
     ],
 )

@@ -38,14 +38,28 @@ def test_it_goes_on_where_it_stopped(compared: Make, fake: Any) -> None:
     compared(first, methods=("byol", "raw_pixels"), seeds=(1, 2)).run()
     assert first.done == ["byol-1", "raw_pixels-1", "byol-2"]
     again = fake()
-    table = compared(again, methods=("byol", "burn"), seeds=(2, 3)).run()
+    added = compared(again, methods=("byol", "burn"), seeds=(2, 3))
+    table = added.run()
     # Only what was added: a method, a seed and the teacher it needs.
     assert again.done == ["teacher-2", "teacher-3", "burn-2", "byol-3", "burn-3"]
-    assert {row["row"]: row["finished"] for row in table["rows"]} == {
-        "teacher": 2,
-        "byol": 2,
-        "burn": 2,
-    }
+    # The table is that of the whole folder, and so is a later command's.
+    held = {"teacher": 2, "byol": 3, "raw_pixels": 1, "burn": 2}
+    assert {row["row"]: row["finished"] for row in table["rows"]} == held
+    assert table["seeds"] == [1, 2, 3]
+    last = compared(fake(), methods=("byol",), seeds=(1,)).run()
+    assert {row["row"]: row["runs"] for row in last["rows"]} == held
+
+
+def test_what_failed_before_is_shown_and_does_not_fail_another_command(
+    compared: Make, fake: Any
+) -> None:
+    failing = compared(lambda job: -9, methods=("swav",))
+    failing.run()
+    assert failing.has_failures
+    other = compared(fake(), methods=("byol",))
+    rows = {row["row"]: row for row in other.run()["rows"]}
+    assert "signal 9" in rows["swav"]["failures"]["1"] and not rows["byol"]["failures"]
+    assert not other.has_failures
 
 
 def test_failed_runs_are_rows_and_are_tried_again(
@@ -168,7 +182,9 @@ def test_what_a_row_cannot_train_is_said_before_any_row_is(
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"3", b"\xff", 100_000 * b"["])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"3", b"\xff", 100_000 * b"[", b'{"seeds": 3}', b'{"seeds": [[]]}']
+)
 def test_a_damaged_record_is_refused(
     content: bytes, compared: Make, fake: Any, tmp_path: Path
 ) -> None:

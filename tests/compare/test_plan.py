@@ -64,6 +64,11 @@ def test_every_row_can_be_built(small: Make, tmp_path: Path, preset: str | None)
         check_recipe(run.recipe)
 
 
+def test_probes_that_the_images_do_not_suffice_for(small: Make, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"`k` must be at most .* images, 64\. Received: 200"):
+        Plan(small(methods=("byol",), probes=("knn:5", "knn:200")), tmp_path)
+
+
 def test_one_teacher_per_seed_is_shared(small: Make, tmp_path: Path) -> None:
     plan = Plan(small(methods=("burn", "s2bnn", "byol"), seeds=(3, 5), budget=4), tmp_path)
     assert [f"{run.row}-{run.seed}" for run in plan.runs] == [

@@ -22,6 +22,10 @@ from burn_tf.compare import PRESETS, Settings
         ({"methods": ("byol",), "probes": ("knn:6",)}, "Did you mean 'knn:5'"),
         ({"methods": ("byol",), "probes": ("embedding",)}, "`probes` must be one of"),
         ({"methods": ("byol",), "probes": ("svm:voc07-fewshot",)}, "`probes` must be one of"),
+        (
+            {"methods": ("byol", "raw_pixels"), "probes": ("knn:5", "semi:1pct")},
+            "`probes` that train the network.*'raw_pixels'.*Received: 'semi:1pct'",
+        ),
         ({"methods": ("byol",), "backbone": "reactnet_b"}, "Did you mean 'reactnet_a'"),
         ({"methods": ("byol",), "width": 0.0}, "`width`"),
         ({"methods": ("byol",), "stages": "three"}, "`stages`"),
