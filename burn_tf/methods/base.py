@@ -31,6 +31,7 @@ from burn_tf.methods.update_figures import (
     share_of_changed_signs,
     unique_variables,
 )
+from burn_tf.optimizers import SteadySGD
 
 Method = TypeVar("Method", bound="SSLMethod")
 
@@ -200,7 +201,8 @@ class SSLMethod(tf.keras.Model):
             **kwargs: as in Keras.
 
         Raises:
-            UserError: for an `accumulate` below 1, a legacy optimizer, a loss or metrics.
+            UserError: for an `accumulate` below 1, a legacy optimizer, a loss or metrics; for
+                `SteadySGD` where there is no predictor to keep steady.
         """
         unused_arguments.refuse(unused_arguments.OF_COMPILE, kwargs)
         self.accumulate = check_integer("accumulate", accumulate, low=1)
@@ -211,8 +213,19 @@ class SSLMethod(tf.keras.Model):
                 f"Received: {type(self.optimizer).__name__}"
             )
         self._build_loss_scale()
+        self._keep_predictor_steady()
         # With its slots made here the first step is traced once, not twice.
         self.optimizer.build(self.trainable_variables)
+
+    def _keep_predictor_steady(self) -> None:
+        if isinstance(self.optimizer, SteadySGD):
+            predictor = getattr(self, "predictor", None)
+            if predictor is None:
+                raise UserError(
+                    "`optimizer` must be tf.keras.optimizers.SGD for a method without predictor. "
+                    "Received: SteadySGD"
+                )
+            self.optimizer.keep_steady(predictor.trainable_variables)
 
     def _build_loss_scale(self) -> None:
         half = any(layer.compute_dtype == "float16" for layer in self._flatten_layers())

@@ -68,7 +68,7 @@ class Optimizer:
 
     The peak rate is `learning_rate`, or learning_rate * batch / 256 * num_views when `scale_rate`;
     with `scale_rule` "sqrt", the root of that factor. Biases and norms have `exempt_rate` times
-    the rate with LARS.
+    the rate with LARS. With SGD and `steady_predictor` a method's predictor keeps the peak rate.
     """
 
     name: str = "adam"
@@ -79,6 +79,7 @@ class Optimizer:
     weight_decay: float = 0.0
     momentum: float = 0.9
     exempt_rate: float = 1.0
+    steady_predictor: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +147,8 @@ class Recipe:
                 "`optimizer.exempt_rate` must be 1 but for optimizer.name=lars. "
                 f"Received: {self.optimizer.exempt_rate} with {self.optimizer.name}"
             )
+        if self.optimizer.steady_predictor:
+            self._check_steady_predictor()
         check_choice("optimizer.scale_rule", self.optimizer.scale_rule, SCALE_RULES)
         if not self.stages:
             raise UserError("`stages` must name at least one stage. Received: ()")
@@ -155,6 +158,13 @@ class Recipe:
             check_integer("teacher.image_size", self.teacher.image_size, low=self.views.image_size)
         check_integer("views.num_views", self.views.num_views, low=1)
         check_integer("views.local_views", self.views.local_views, low=0)
+
+    def _check_steady_predictor(self) -> None:
+        if self.optimizer.name != "sgd" or not self.method.predicts:
+            raise UserError(
+                "`optimizer.steady_predictor` must be false but for optimizer.name=sgd and a "
+                f"method with a predictor. Received: {self.optimizer.name} and {self.method.method}"
+            )
 
     @property
     def any_size(self) -> bool:

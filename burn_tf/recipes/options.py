@@ -18,6 +18,7 @@ class MethodOptions:
         labels: whether it learns from labels.
         multicrop: whether views may be of several sizes.
         sees_pieces: whether the backbone also sees pieces of views.
+        predicts: whether the method has a predictor.
         head: "projector" or "classifier", whichever is left beside the backbone for students to
             learn from; "" where neither is.
     """
@@ -25,6 +26,7 @@ class MethodOptions:
     method: ClassVar[str]
     multicrop: ClassVar[bool] = False
     sees_pieces: ClassVar[bool] = False
+    predicts: ClassVar[bool] = False
     head: ClassVar[str] = "projector"
 
     @property
@@ -65,6 +67,7 @@ class MSBRegOptions(MethodOptions):
 
     method = "MSBReg"
     multicrop = True
+    predicts = True
     hidden_dim: int = 512
     embedding_dim: int = 128
     head_norm: str = "batch"
@@ -79,6 +82,7 @@ class BYOLOptions(MethodOptions):
 
     method = "BYOL"
     multicrop = True
+    predicts = True
     hidden_dim: int = 512
     embedding_dim: int = 128
     head_norm: str = "batch"
@@ -159,6 +163,7 @@ class SimSiamOptions(MethodOptions):
     """Arguments of `burn_tf.methods.SimSiam`."""
 
     method = "SimSiam"
+    predicts = True
     hidden_dim: int = 2048
     embedding_dim: int = 2048
     predictor_dim: int = 512

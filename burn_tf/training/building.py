@@ -11,7 +11,7 @@ from burn_tf import backbones, methods
 from burn_tf._checks import UserError, check_choice
 from burn_tf.methods import SSLMethod
 from burn_tf.methods.micro_batches import check_accumulation
-from burn_tf.optimizers import LARS, FusedAdam
+from burn_tf.optimizers import LARS, FusedAdam, SteadySGD
 from burn_tf.recipes.base import Network, Recipe
 from burn_tf.recipes.options import (
     BURNOptions,
@@ -181,8 +181,11 @@ def build_optimizer(
             lars_weight_decay=config.weight_decay,
             exempt_rate=config.exempt_rate,
         )
-    if config.name == "sgd":
-        return tf.keras.optimizers.SGD(
-            rate, momentum=config.momentum, weight_decay=config.weight_decay or None
+    decay = config.weight_decay or None
+    if config.name == "sgd" and config.steady_predictor:
+        return SteadySGD(
+            rate, momentum=config.momentum, steady_rate=peak_rate(recipe), weight_decay=decay
         )
-    return FusedAdam(rate, weight_decay=config.weight_decay or None)
+    if config.name == "sgd":
+        return tf.keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=decay)
+    return FusedAdam(rate, weight_decay=decay)
