@@ -12,41 +12,16 @@ benchmarks/views.py repeats the comparison.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from burn_tf.data.policies import Policy
+from burn_tf.data.colours import jitter, product, solarise, to_grey, where_any
+from burn_tf.data.policies import MAX_LAYERS, Policy
 from burn_tf.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-
-LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow's convert("L")
-_GREY = np.tile(np.array([LUMA], np.float32), [3, 1])
-_BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4)
-_ORDERS = np.array(list(itertools.permutations(range(4))), np.int32)
-
-
-def _hue_parts() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turning by an angle is fixed + cos even + sin odd, 3 x 3 each."""
-    to_yiq = np.array([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
-    luma, even, odd = np.zeros([3, 3, 3])
-    luma[0, 0] = even[1, 1] = even[2, 2] = odd[1, 2] = 1.0
-    odd[2, 1] = -1.0
-    parts = [np.linalg.inv(to_yiq) @ part @ to_yiq for part in (luma, even, odd)]
-    return parts[0].astype(np.float32), parts[1].astype(np.float32), parts[2].astype(np.float32)
-
-
-_HUE_FIXED, _HUE_EVEN, _HUE_ODD = _hue_parts()
-
-
-def _where_any(on: tf.Tensor, apply: Callable[[], tf.Tensor], otherwise: tf.Tensor) -> tf.Tensor:
-    """`apply` unless `on` [B] is all False: worth asking for one image, not for a batch."""
-    if on.shape[0] != 1:
-        return apply()
-    return tf.cond(on[0], apply, lambda: otherwise)
+from burn_tf.data.rand_augment import NUMBERS, rand_augment
 
 
 def resize_weights(
@@ -116,100 +91,14 @@ def blur_weights(sigma: tf.Tensor, size: int) -> tf.Tensor:
     return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
 
 
-def _product(a: tf.Tensor, b: tf.Tensor, **transposed: bool) -> tf.Tensor:
-    """Batched matrix product; a batch of one as a plain one, 0.06 ms faster at 224 px."""
-    if a.shape[0] == 1 and b.shape[0] == 1:
-        return tf.matmul(a[0], b[0], **transposed)[None]
-    return tf.matmul(a, b, **transposed)
-
-
 def separable(images: tf.Tensor, vertical: tf.Tensor, horizontal: tf.Tensor) -> tf.Tensor:
     """vertical @ image @ horizontal^T for every channel: [B, 3, H, W] -> [B, 3, S, S]."""
     shape = tf.shape(images)
     flat = tf.reshape(images, [images.shape[0] or shape[0], 3 * shape[2], shape[3]])
-    rows = _product(flat, horizontal, transpose_b=True)
+    rows = product(flat, horizontal, transpose_b=True)
     return tf.matmul(
         vertical[:, None], tf.reshape(rows, [shape[0], 3, shape[2], tf.shape(rows)[2]])
     )
-
-
-def hue_matrix(turn: tf.Tensor) -> tf.Tensor:
-    """[..., 3, 3] matrices that turn the chroma plane of YIQ by `turn` [...] full circles.
-
-    A positive turn goes the way of HSV: red, yellow, green, blue.
-    """
-    angle = (turn * (2.0 * math.pi))[..., None, None]
-    return _HUE_FIXED + tf.cos(angle) * _HUE_EVEN + tf.sin(angle) * _HUE_ODD
-
-
-def colour_matrices(ops: tf.Tensor, factors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Matrices of colour operations, and how much of the image's mean grey each adds.
-
-        brightness f x;  contrast f x + (1 - f) mean(grey(x));  saturation f x + (1 - f) grey(x)
-
-    Args:
-        ops: int32 [...], brightness 0, contrast 1, saturation 2, hue 3; -1 changes nothing.
-        factors: float32 [..., 4], f of the first three and the turn of the fourth.
-
-    Returns:
-        float32 [..., 3, 3] and [...].
-    """
-    mask = tf.one_hot(ops, 4)
-    change = mask[..., :_HUE] * (1.0 - factors[..., :_HUE])
-    kept = 1.0 - tf.reduce_sum(change, axis=-1)[..., None, None]
-    scaled = kept * np.eye(3, dtype=np.float32) + change[..., _SATURATION, None, None] * _GREY
-    is_hue = tf.equal(ops, _HUE)[..., None, None]
-    return tf.where(is_hue, hue_matrix(factors[..., _HUE]), scaled), change[..., _CONTRAST]
-
-
-def colour_step(images: tf.Tensor, matrix: tf.Tensor, mean_share: tf.Tensor) -> tf.Tensor:
-    """clip(matrix @ x + mean_share * mean(grey(x)), 0, 255); images: float32 [B, 3, P].
-
-    Args:
-        images: [B, 3, P] float32.
-        matrix: [B, 3, 3], see `colour_matrices`.
-        mean_share: [B].
-    """
-    mixed = _product(matrix, images)
-
-    def with_mean() -> tf.Tensor:
-        mean = tf.linalg.matvec(tf.reduce_mean(images, axis=2), LUMA)
-        return mixed + (mean_share * mean)[:, None, None]
-
-    # One image at a time, three steps of four need no mean: 0.15 ms of 0.85 at 224 px.
-    mixed = _where_any(tf.not_equal(mean_share, 0.0), with_mean, mixed)
-    return tf.clip_by_value(mixed, 0.0, 255.0)
-
-
-def jitter(images: tf.Tensor, on: tf.Tensor, factors: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
-    """Brightness, contrast, saturation and hue in each image's own order.
-
-    Args:
-        images: [B, 3, P] float32 in 0..255.
-        on: bool [B].
-        factors: float32 [B, 4], see `colour_matrices`.
-        order: int32 [B] in 0..23, number of the permutation.
-
-    Source: torchvision's ColorJitter, as SimCLR and MoCo v2 use it.
-    Departs from source: hue turns chroma in YIQ, not the angle of HSV, so that it is a matrix too
-        (HSV costs 30 passes over the pixels); values are not rounded between the steps.
-    """
-
-    def apply() -> tf.Tensor:
-        ops = tf.where(on[:, None], tf.gather(_ORDERS, order), -1)
-        matrices, shares = colour_matrices(ops, tf.repeat(factors[:, None], 4, axis=1))
-        values = images
-        for slot in range(4):
-            values = colour_step(values, matrices[:, slot], shares[:, slot])
-        return values
-
-    return _where_any(on, apply, images)
-
-
-def to_grey(images: tf.Tensor, on: tf.Tensor) -> tf.Tensor:
-    """Drops colour where `on` [B]: [B, 3, P] -> [B, 3, P]."""
-    matrix = tf.where(on[:, None, None], _GREY, np.eye(3, dtype=np.float32))
-    return _where_any(on, lambda: _product(matrix, images), images)
 
 
 def blur(images: tf.Tensor, on: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
@@ -220,17 +109,7 @@ def blur(images: tf.Tensor, on: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
         weights = blur_weights(tf.where(on, sigma, 0.01), images.shape[2])
         return separable(images, weights, weights)
 
-    return _where_any(on, apply, images)
-
-
-def solarise(images: tf.Tensor, on: tf.Tensor) -> tf.Tensor:
-    """Inverts values of 128 and more where `on` [B], as Pillow's ImageOps.solarize."""
-
-    def apply() -> tf.Tensor:
-        threshold = tf.where(on, 128.0, 256.0)[:, None, None, None]
-        return tf.where(images < threshold, images, 255.0 - images)
-
-    return _where_any(on, apply, images)
+    return where_any(on, apply, images)
 
 
 ATTEMPTS = 10
@@ -238,7 +117,8 @@ _CROP_SLOTS = 2 * ATTEMPTS
 _COLOURS = ("brightness", "contrast", "saturation", "hue")
 _PLACE, _REST = ("row", "column", "flip", "jitter"), ("order", "grey", "blur", "sigma", "solarise")
 _NAMES = (*_PLACE, *_COLOURS, *_REST)
-SLOTS = _CROP_SLOTS + len(_NAMES)
+_RAND_AUGMENT = _CROP_SLOTS + len(_NAMES)
+SLOTS = _RAND_AUGMENT + MAX_LAYERS * NUMBERS
 
 
 def crop_box(numbers: tf.Tensor, height: Any, width: Any, policy: Policy) -> tf.Tensor:
@@ -299,17 +179,29 @@ def augment(images: tf.Tensor, numbers: tf.Tensor, policy: Policy) -> tf.Tensor:
     """
     draw = {name: numbers[:, _CROP_SLOTS + i] for i, name in enumerate(_NAMES)}
     size = images.shape[2]
-    flat = tf.reshape(images, [images.shape[0] or -1, 3, size * size])
+    planar, in_rows = ([images.shape[0] or -1, 3, *sides] for sides in ([size, size], [size**2]))
+    flat = tf.reshape(images, in_rows)
     if policy.jitter:
         order = tf.minimum(tf.cast(draw["order"] * 24.0, tf.int32), 23)
         flat = jitter(flat, draw["jitter"] < policy.jitter, _factors(draw, policy), order)
-    if policy.grey:
+    if policy.grey and not policy.rand_augment:
         flat = to_grey(flat, draw["grey"] < policy.grey)
-    images = tf.reshape(flat, [images.shape[0] or -1, 3, size, size])
+    images = tf.reshape(flat, planar)
     if policy.blur:
         low, high = policy.blur_sigma
         images = blur(images, draw["blur"] < policy.blur, low + (high - low) * draw["sigma"])
+    if policy.rand_augment:
+        images = _rand_augmented(images, numbers, policy)
+        if policy.grey:
+            flat = to_grey(tf.reshape(images, in_rows), draw["grey"] < policy.grey)
+            images = tf.reshape(flat, planar)
     return solarise(images, draw["solarise"] < policy.solarise) if policy.solarise else images
+
+
+def _rand_augmented(images: tf.Tensor, numbers: tf.Tensor, policy: Policy) -> tf.Tensor:
+    own = numbers[:, _RAND_AUGMENT : _RAND_AUGMENT + policy.rand_augment * NUMBERS]
+    level = (policy.rand_magnitude, policy.rand_deviation)
+    return rand_augment(images, own, policy.rand_augment, *level)
 
 
 def finish(images: tf.Tensor) -> tf.Tensor:
@@ -325,7 +217,7 @@ def finish(images: tf.Tensor) -> tf.Tensor:
     scale = tf.constant(np.diag(1.0 / std)[None], tf.float32)
     if images.shape[0] != 1:
         scale = tf.repeat(scale, tf.shape(images)[0], axis=0)
-    return tf.reshape(_product(centred, scale, transpose_a=True), [-1, size, size, 3])
+    return tf.reshape(product(centred, scale, transpose_a=True), [-1, size, size, 3])
 
 
 def is_flipped(numbers: tf.Tensor, policy: Policy) -> tf.Tensor:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from types import MappingProxyType
 
-from burn_tf._checks import UserError, check_choice, check_range
+from burn_tf._checks import UserError, check_choice, check_integer, check_range
 
 Range = tuple[float, float]
+# Of RandAugment: every image has numbers for so many.
+MAX_LAYERS = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What may happen to a view, and how likely; always in this order.
+    """What may happen to a view, and how likely; in this order, but RandAugment precedes grey.
 
     Args:
         name: what results and logs call the policy.
@@ -28,6 +30,10 @@ class Policy:
         grey: probability of dropping colour.
         blur: probability of a Gaussian blur.
         blur_sigma: its standard deviation in pixels of the view, drawn uniformly.
+        rand_augment: how many operations of RandAugment are drawn, 0 to 4; see
+            `burn_tf.data.rand_augment`.
+        rand_magnitude: mean level of these, 0 to 10.
+        rand_deviation: deviation of the level, above 0.
         solarise: probability of inverting every value of 128 and more.
         antialias: low-pass filter where the crop is shrunk (Pillow's behaviour); False: plain
             bilinear.
@@ -44,7 +50,7 @@ class Policy:
 
     Source: T. Chen et al., "A Simple Framework for Contrastive Learning", arXiv 2002.05709,
     appendix A. Departs from source: hue turns chroma in YIQ, see
-    `burn_tf.data.augmentations.jitter`.
+    `burn_tf.data.colours.jitter`.
     """
 
     name: str
@@ -59,6 +65,9 @@ class Policy:
     grey: float = 0.2
     blur: float = 0.5
     blur_sigma: Range = (0.1, 2.0)
+    rand_augment: int = 0
+    rand_magnitude: float = 10.0
+    rand_deviation: float = 0.5
     solarise: float = 0.0
     antialias: bool = True
 
@@ -68,6 +77,9 @@ class Policy:
         for field in ("brightness", "contrast", "saturation"):
             check_range(field, getattr(self, field), low=0.0)
         check_range("hue", self.hue, low=0.0, high=0.5)
+        check_integer("rand_augment", self.rand_augment, low=0, high=MAX_LAYERS)
+        check_range("rand_magnitude", self.rand_magnitude, low=0.0, high=10.0)
+        check_range("rand_deviation", self.rand_deviation, low=0.0, low_open=True)
         _check_pair("crop_area", self.crop_area, high=1.0)
         _check_pair("crop_ratio", self.crop_ratio)
         _check_pair("blur_sigma", self.blur_sigma)
@@ -106,8 +118,16 @@ _ALL = (
         saturation=0.8,
         hue=0.2,
     ),
-    # InfoMin, appendix: twice the jitter of MoCo v2; its RandAugment is not here.
-    Policy("infomin", crop_area=(0.2, 1.0), brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2),
+    # InfoMin, appendix: twice the jitter of MoCo v2, and RandAugment as in the authors' code.
+    Policy(
+        "infomin",
+        crop_area=(0.2, 1.0),
+        brightness=0.8,
+        contrast=0.8,
+        saturation=0.8,
+        hue=0.2,
+        rand_augment=2,
+    ),
     # The authors' code for the view that is cut into pieces: a large crop, nothing else.
     Policy("infomin_jigsaw", crop_area=(0.6, 1.0), jitter=0.0, grey=0.0, blur=0.0),
     # SimCLR, appendix A, at its default strength of 1.

@@ -50,7 +50,7 @@ class InfoMin(MoCoV2):
 
     Source: Tian et al., What Makes for Good Views for Contrastive Learning?, NeurIPS 2020, sec. 4,
         arXiv 2005.10243; the branch: Misra & van der Maaten, PIRL, CVPR 2020, arXiv 1912.01991.
-    Departs from source: as `MoCoV2`, and the policy "infomin" has no RandAugment.
+    Departs from source: as `MoCoV2`.
     """
 
     view_count = 3

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from burn_tf.data import Policy, augmentations, get_policy, randomness
+from burn_tf.data import Policy, augmentations, colours, get_policy, randomness
 from burn_tf.data.preprocessing import preprocess_input
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -36,8 +36,8 @@ def flat(image):
 
 
 def colour_step(image, op, factors):
-    matrix, share = augmentations.colour_matrices(tf.constant([op]), tf.constant(factors))
-    return augmentations.colour_step(flat(image), matrix, share)
+    matrix, share = colours.colour_matrices(tf.constant([op]), tf.constant(factors))
+    return colours.colour_step(flat(image), matrix, share)
 
 
 def hwc(tensor, shape):
@@ -125,7 +125,7 @@ def test_jitter_applies_each_images_own_order(picture):
     chosen = [1.3, 0.7, 1.4, 0.08]
     images = tf.repeat(flat(picture), 24, axis=0)
     factors = tf.repeat(tf.constant([chosen], tf.float32), 24, axis=0)
-    found = augmentations.jitter(images, tf.fill([24], True), factors, tf.range(24)).numpy()
+    found = colours.jitter(images, tf.fill([24], True), factors, tf.range(24)).numpy()
     for number, order in enumerate(itertools.permutations(range(4))):
         wanted = picture.astype(np.float64)
         for op in order:
@@ -144,15 +144,13 @@ def enhance(image, op, factor):
 def test_jitter_touches_only_the_chosen(picture):
     images = tf.repeat(flat(picture), 2, axis=0)
     factors = tf.constant([[0.5, 0.5, 0.5, 0.1]] * 2)
-    found = augmentations.jitter(
-        images, tf.constant([False, True]), factors, tf.zeros([2], tf.int32)
-    )
+    found = colours.jitter(images, tf.constant([False, True]), factors, tf.zeros([2], tf.int32))
     np.testing.assert_array_equal(found[0], images[0])
     assert np.abs(found[1] - images[1]).mean() > 10
 
 
 def test_grey_equals_pillow(picture):
-    found = augmentations.to_grey(flat(picture), tf.constant([True]))
+    found = colours.to_grey(flat(picture), tf.constant([True]))
     wanted = np.asarray(Image.fromarray(picture).convert("L").convert("RGB"), np.float32)
     np.testing.assert_allclose(hwc(found, picture.shape), wanted, atol=0.51)
 
@@ -186,7 +184,7 @@ def test_blur_of_one_leaves_its_neighbour_alone(picture):
 
 
 def test_solarise_equals_pillow(picture):
-    found = augmentations.solarise(planar(picture), tf.constant([True]))
+    found = colours.solarise(planar(picture), tf.constant([True]))
     wanted = np.asarray(ImageOps.solarize(Image.fromarray(picture)))
     np.testing.assert_array_equal(hwc(found, picture.shape), wanted)
 
