@@ -55,6 +55,11 @@ class Sizes:
         return max(2, min(64, self.embedding_dim, self.batch_size // 2))
 
     @property
+    def epoch_steps(self) -> int:
+        """Updates of an epoch."""
+        return max(1, self.num_images // self.batch_size)
+
+    @property
     def queue_size(self) -> int:
         """Keys of half an epoch in whole batches, at most the paper's 65,536."""
         batches = min(self.num_images // 2, _MOST_KEYS) // self.batch_size
@@ -142,10 +147,14 @@ def _s2bnn_both(sizes: Sizes) -> MethodOptions:
 
 def _swav(sizes: Sizes) -> MethodOptions:
     # Codes are shared out over the prototypes by one batch: no more of them than that can fill.
+    # With the paper's epsilon of 0.05 all images came to have the same code (the loss stayed at
+    # log P, seen with and without frozen prototypes); 0.03 is what its authors advise then.
     return options.SwAVOptions(
         sizes.feature_dim,
         sizes.embedding_dim,
         num_prototypes=max(2, min(sizes.embedding_dim, sizes.batch_size)),
+        epsilon=0.03,
+        frozen_steps=sizes.epoch_steps,
     )
 
 

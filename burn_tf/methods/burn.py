@@ -16,6 +16,7 @@ from burn_tf.methods.base import SSLMethod, StepTerms, feature_dim
 from burn_tf.methods.given_schedule import schedule_or
 from burn_tf.methods.regularizers import EmbeddingRegularizer
 from burn_tf.methods.teacher import FrozenTeacher
+from burn_tf.methods.update_figures import mutual_information
 from burn_tf.schedules import FeatureWeight
 
 PROJECTIONS = ("linear", "logits")
@@ -189,11 +190,7 @@ class BURN(SSLMethod):
 
     def _information(self, target_logits: tf.Tensor) -> tf.Tensor:
         logits = distribute.all_gather(tf.stop_gradient(tf.cast(target_logits, tf.float32)))
-        logits /= self.temperature
-        probabilities = tf.nn.softmax(logits)
-        whole = tf.reduce_mean(probabilities, axis=0)
-        each = tf.reduce_sum(probabilities * tf.nn.log_softmax(logits), axis=-1)
-        return tf.reduce_mean(each) - tf.reduce_sum(tf.math.xlogy(whole, whole))
+        return mutual_information(tf.nn.softmax(logits / self.temperature))
 
     def _pairs(self, views: int) -> tuple[list[tuple[int, int]], float]:
         if self.view_pairing == "crossed":

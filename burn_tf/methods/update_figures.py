@@ -21,6 +21,16 @@ def feature_deviation(features: tf.Tensor) -> tf.Tensor:
     return spread * tf.sqrt(tf.cast(tf.shape(features)[-1], tf.float32))
 
 
+def mutual_information(probabilities: tf.Tensor) -> tf.Tensor:
+    """What a row of probabilities [B, C] says of its image, in nats: H(mean p) - mean H(p).
+
+    0 where all rows are the same, log C where each is sure and all C are as frequent.
+    """
+    whole = tf.reduce_mean(probabilities, axis=0)
+    each = tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
+    return tf.reduce_mean(each) - tf.reduce_sum(tf.math.xlogy(whole, whole))
+
+
 def gradient_norms(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],

@@ -19,7 +19,8 @@ from burn_tf.report.numbers import is_number
 _NOT_LOSSES = frozenset(
     ["step", "epoch", "time", "seconds", "feature_weight", "feature_std", "flipped_signs",
      "learning_rate", "momentum", "decay", "ema_decay", "images_per_second", "steps_per_second",
-     "batch_size", "views", "classifier_information", "wait_seconds"]
+     "batch_size", "views", "classifier_information", "code_information",
+     "wait_seconds"]
 )  # fmt: skip
 _SMOOTH_FROM = 120
 _PART = "grad_norm_"
@@ -233,9 +234,12 @@ def _overviews(metrics: Metrics) -> list[Chart]:
     charts.append(draw("Gradient norm, all variables", {"grad_norm": "all"}, "norm", log_y=True))
     title, names = "Spread of the features (collapse shows as 0)", {"feature_std": "deviation"}
     charts.append(draw(title, names, "standard deviation", from_zero=True))
-    names = {"classifier_information": "information on the image"}
-    title = "What the joint classifier tells apart (0: one answer for every image)"
-    charts.append(draw(title, names, "nats", from_zero=True))
+    for who, key, same in (
+        ("joint classifier tells", "classifier_information", "answer"),
+        ("codes tell", "code_information", "code"),
+    ):
+        title = f"What the {who} apart (0: one {same} for every image)"
+        charts.append(draw(title, {key: "information on the image"}, "nats", from_zero=True))
     title, names = "Binary weights that changed their sign", {"flipped_signs": "share per update"}
     charts.append(draw(title, names, "share", from_zero=True))
     names = {"learning_rate": "rate"}

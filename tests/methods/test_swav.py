@@ -70,6 +70,21 @@ def test_term_equals_the_formula(views: Views, count: int, options: dict[str, An
     assert loss == terms["swapped_prediction"]
 
 
+def test_the_information_of_the_codes(views: Views) -> None:
+    model = SwAV(small_backbone(), **SIZES)
+    images = views(2)
+    codes = even_codes(scores_of(model, embeddings_of(model, images))[0], 0.05, 3)
+    entropy = -np.sum(codes.mean(axis=0) * np.log(codes.mean(axis=0)))
+    expected = entropy + np.mean(np.sum(codes * np.log(codes), axis=-1))
+    output = model.compute_terms(images, tf.constant(0))
+    assert float(output.figures["code_information"]) == pytest.approx(expected, rel=1e-3)
+    # One image in place of all: the code is that of every image, and says nothing.
+    same = tuple(tf.repeat(view[:1], len(view), axis=0) for view in images)
+    output = model.compute_terms(same, tf.constant(0))
+    assert float(output.figures["code_information"]) == pytest.approx(0.0, abs=1e-5)
+    assert float(output.terms["swapped_prediction"]) >= np.log(SIZES["num_prototypes"]) - 1e-4
+
+
 def test_local_views_are_smaller_images_that_only_predict(views: Views) -> None:
     model = SwAV(small_backbone(), **SIZES)
     large = views(2)
