@@ -30,6 +30,12 @@ _LOCAL_POLICIES = {"cifar": "cifar_local", "digits": "digits"}
 _TUNED = Optimizer("adam", learning_rate=3e-4)
 
 
+_SWAV_NOTE = (
+    "SwAV has an epsilon of 0.03, which its authors advise where all images come to one code "
+    "(the paper's is 0.05), and no queue."
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Sizes:
     """What heads and queues are sized by, in the proportions of the papers.
@@ -38,11 +44,13 @@ class Sizes:
         feature_dim: D of the backbone.
         batch_size: images of a step.
         num_images: images of an epoch.
+        stage_steps: updates of a stage.
     """
 
     feature_dim: int
     batch_size: int
     num_images: int
+    stage_steps: int
 
     @property
     def embedding_dim(self) -> int:
@@ -55,9 +63,9 @@ class Sizes:
         return max(2, min(64, self.embedding_dim, self.batch_size // 2))
 
     @property
-    def epoch_steps(self) -> int:
-        """Updates of an epoch."""
-        return max(1, self.num_images // self.batch_size)
+    def frozen_steps(self) -> int:
+        """SwAV's first epoch, in which prototypes stay; at most a quarter of a stage."""
+        return min(self.num_images // self.batch_size, self.stage_steps // 4)
 
     @property
     def queue_size(self) -> int:
@@ -76,6 +84,7 @@ class Entry:
         form: what tells it from another entry of the same method.
         local_views: small views of each image in a step, beside the others (multi-crop).
         optimizer: the method's own, where its form is one of training; None: as all others.
+        note: what the table says of its settings.
     """
 
     options: Callable[[Sizes], MethodOptions]
@@ -83,6 +92,7 @@ class Entry:
     form: str = ""
     local_views: int = 0
     optimizer: Optimizer | None = None
+    note: str = ""
 
     def views(self, shared: Views, num_views: int | None = None) -> Views:
         """Its views: the policy and size that all methods share."""
@@ -154,7 +164,7 @@ def _swav(sizes: Sizes) -> MethodOptions:
         sizes.embedding_dim,
         num_prototypes=max(2, min(sizes.embedding_dim, sizes.batch_size)),
         epsilon=0.03,
-        frozen_steps=sizes.epoch_steps,
+        frozen_steps=sizes.frozen_steps,
     )
 
 
@@ -198,8 +208,10 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "s2bnn": Entry(_s2bnn, num_views=1),
         "s2bnn_contrastive": Entry(_s2bnn_contrastive, form="contrast"),
         "s2bnn_both": Entry(_s2bnn_both, form="distillation and contrast"),
-        "swav": Entry(_swav),
-        "swav_multicrop": Entry(_swav, form="multi-crop", local_views=_LOCAL_VIEWS),
+        "swav": Entry(_swav, note=_SWAV_NOTE),
+        "swav_multicrop": Entry(
+            _swav, form="multi-crop", local_views=_LOCAL_VIEWS, note=_SWAV_NOTE
+        ),
         "simclr_v2": Entry(_simclr_v2),
         "infomin": Entry(_infomin, num_views=3),
         "simsiam": Entry(_simsiam),

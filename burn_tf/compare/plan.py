@@ -14,8 +14,9 @@ from burn_tf.compare import entries
 from burn_tf.compare.entries import METHODS, Sizes
 from burn_tf.compare.presets import PRESETS, Variant
 from burn_tf.compare.settings import STAGES, Settings
-from burn_tf.data import Source, load_source
+from burn_tf.data import Source, load_source, steps_per_epoch
 from burn_tf.evaluation import EvaluationData, get_protocol
+from burn_tf.evaluation.splits import check_labels
 from burn_tf.methods.base import feature_dim
 from burn_tf.recipes import Recipe, get_recipe, override
 from burn_tf.recipes.base import Network, Teacher
@@ -90,11 +91,13 @@ class Plan:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder
+        self._only_shown = False
         self.variants = settings.variants()
         self.train, self.test = load_splits(settings.data, settings.images, settings.strict)
         self.base = self._base()
         self.image_size = self.base.views.image_size
         data = EvaluationData(self.train, self.test, self.image_size)
+        check_labels(data)
         for name in settings.probes:
             get_protocol(name).check(data)
         for variant in self.variants:
@@ -105,13 +108,17 @@ class Plan:
         self._check_cache()
 
     def with_added(self, methods: Sequence[str], seeds: Sequence[int]) -> Plan:
-        """The same plan with further rows (where no preset names them) and seeds, in this order."""
+        """The same plan with further rows (where no preset names them) and seeds, to be shown.
+
+        What is only shown need not be there to be run again, such as a teacher's head.
+        """
         settings = self.settings
         methods = () if settings.preset else tuple(dict.fromkeys([*methods, *settings.methods]))
         seeds = tuple(dict.fromkeys([*seeds, *settings.seeds]))
         plan = copy.copy(self)
         plan.settings = dataclasses.replace(settings, methods=methods, seeds=seeds)
         plan.variants = plan.settings.variants()
+        plan._only_shown = True
         plan.runs = plan._runs()
         return plan
 
@@ -204,7 +211,14 @@ class Plan:
 
     def _sizes(self) -> Sizes:
         built = build_backbone(self.base.backbone, self.image_size, "none")
-        return Sizes(int(built.output_shape[-1]), self.base.batch_size, self.train.num_images)
+        stages = len(self._stages(self.variants[0]))
+        steps = steps_per_epoch(self.train, self.base.batch_size) * (self.settings.budget // stages)
+        return Sizes(
+            int(built.output_shape[-1]),
+            self.base.batch_size,
+            self.train.num_images,
+            min(steps, self.base.max_steps or steps),
+        )
 
     def _runs(self) -> tuple[Run, ...]:
         seeds = self.settings.seeds
@@ -213,7 +227,7 @@ class Plan:
             for seed in seeds
             for variant in self.variants
             # Pixels are the same for every seed.
-            if variant.method != entries.RAW_PIXELS or seed == seeds[0]
+            if variant.method != entries.RAW_PIXELS or seed == seeds[0] or self._only_shown
         ]
         wanted = self._teachers(runs)
         if self.settings.teacher is not None:
@@ -269,7 +283,7 @@ class Plan:
         given = self.settings.teacher if row == entries.TEACHER else None
         file = Path(given or self._teacher_folder(row, seed) / BACKBONE_FILE).resolve()
         head = file.with_name(HEAD_FILES[kind]) if kind in HEAD_FILES else None
-        if given and head is not None and not head.exists():
+        if given and head is not None and not head.exists() and not self._only_shown:
             raise UserError(
                 f"S2-BNN needs {head.name} beside the `teacher`, where `burn-tf pretrain` leaves "
                 f"it: give such a file, or leave s2bnn out. Received: {given!r}"

@@ -188,6 +188,8 @@ def _notes(plan: Plan) -> list[str]:
             f"The float classifier is trained with labels for the same {settings.budget} epochs, "
             f"once per seed, {_float_training(plan, CLASSIFIER)}; its time is in no other row."
         )
+    methods = dict.fromkeys(variant.method for variant in plan.variants)
+    notes += dict.fromkeys(METHODS[m].note for m in methods if m in METHODS and METHODS[m].note)
     for variant in plan.variants:
         own = METHODS[variant.method].optimizer if variant.method in METHODS else None
         if own is not None:

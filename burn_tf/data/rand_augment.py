@@ -82,9 +82,12 @@ def _bound(
 
 def auto_contrast(image: tf.Tensor, level: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
     """Each channel stretched to 0..255; one of a single value stays."""
-    low = tf.reduce_min(image, axis=[1, 2], keepdims=True)
-    extent = tf.reduce_max(image, axis=[1, 2], keepdims=True) - low
-    return tf.where(extent > 0.0, (image - low) * tf.math.divide_no_nan(_TOP, extent), image)
+    # Of rounded values: a blur leaves differences of 1e-5 in an even picture.
+    values = _rounded(image)
+    low = tf.reduce_min(values, axis=[1, 2], keepdims=True)
+    extent = tf.reduce_max(values, axis=[1, 2], keepdims=True) - low
+    stretched = (image - low) * tf.math.divide_no_nan(_TOP, extent)
+    return tf.where(extent > 0.0, tf.clip_by_value(stretched, 0.0, _TOP), image)
 
 
 def equalise(image: tf.Tensor, level: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:

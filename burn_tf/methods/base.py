@@ -201,8 +201,8 @@ class SSLMethod(tf.keras.Model):
             **kwargs: as in Keras.
 
         Raises:
-            UserError: for an `accumulate` below 1, a legacy optimizer, a loss or metrics; for
-                `SteadySGD` where there is no predictor to keep steady.
+            UserError: for an `accumulate` below 1, a legacy or wrapped optimizer, a loss or
+                metrics; for `SteadySGD` where there is no predictor to keep steady.
         """
         unused_arguments.refuse(unused_arguments.OF_COMPILE, kwargs)
         self.accumulate = check_integer("accumulate", accumulate, low=1)
@@ -211,6 +211,11 @@ class SSLMethod(tf.keras.Model):
             raise UserError(
                 "`optimizer` must be a tf.keras.optimizers.Optimizer, not a legacy one. "
                 f"Received: {type(self.optimizer).__name__}"
+            )
+        if isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+            raise UserError(
+                "`optimizer` must not be wrapped: in float16 a method scales its loss itself. "
+                "Received: LossScaleOptimizer"
             )
         self._build_loss_scale()
         self._keep_predictor_steady()

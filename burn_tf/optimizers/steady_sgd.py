@@ -26,8 +26,8 @@ class SteadySGD(tf.keras.optimizers.SGD):
         momentum: mu, in [0, 1). Default 0.9, the papers'.
         steady_rate: of the chosen variables, above 0; None: `learning_rate`, a number then.
         weight_decay: beta, decoupled as in every Keras optimizer. Default none.
+        clipnorm, clipvalue, global_clipnorm: as in every Keras optimizer. Default none.
         name: of the optimizer.
-        **clips: clipnorm, clipvalue, global_clipnorm, as in every Keras optimizer. Default none.
 
     Raises:
         ValueError: for a number out of range, or no `steady_rate` beside a schedule.
@@ -52,10 +52,13 @@ class SteadySGD(tf.keras.optimizers.SGD):
         momentum: float = 0.9,
         steady_rate: float | None = None,
         weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
         name: str = "SteadySGD",
-        **clips: float | None,
     ) -> None:
         check_range("momentum", momentum, low=0.0, high=1.0, high_open=True)
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         common = {"weight_decay": weight_decay, "jit_compile": False, "name": name}
         super().__init__(learning_rate, momentum, **common, **clips)
         if steady_rate is None:

@@ -3,7 +3,8 @@
 Source: Tian et al., NeurIPS 2020, sec. 4 and appendix, and the authors' code: SGD with rate 0.03 x
     batch / 256 and weight decay 1e-4, cosine decay, batch 256, 800 epochs, T = 0.15, 65,536 keys,
     half of the loss for the puzzle, which is cut from a large crop in its own colours.
-Departs from source: batch norms as in `burn_tf.methods.MoCoV2`.
+Departs from source: batch norms as in `burn_tf.methods.MoCoV2`; RandAugment as in
+    `burn_tf.data.rand_augment`.
 Command: burn-tf pretrain --recipe infomin_imagenet --data tfds:imagenet2012 --workdir DIR
 Expected: reported by the authors: 73.0 % linear top-1, ResNet-50, 800 epochs (70.1 % after 200).
     Not run by us.

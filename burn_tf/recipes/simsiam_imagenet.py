@@ -3,7 +3,7 @@
 Source: Chen & He, CVPR 2021, sec. 3 and Table 4: SGD with rate 0.05 x batch / 256 and weight decay
     1e-4, cosine decay without warm-up (the predictor keeps its rate), batch 256, 800 epochs, views
     of MoCo v2, heads of 2048 and a predictor of 512.
-Departs from source: none.
+Departs from source: decay goes past the momentum, see `burn_tf.recipes.imagenet.sgd`.
 Command: burn-tf pretrain --recipe simsiam_imagenet --data tfds:imagenet2012 --workdir DIR
 Expected: reported by the authors: 71.3 % linear top-1, ResNet-50, 800 epochs (68.1 % after 100).
     Not run by us.

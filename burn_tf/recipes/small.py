@@ -2,7 +2,10 @@
 
 Sizes, rates and lengths are ours; a run on digits takes a minute or two on two CPU cores. Recipes
 differ in their method's options alone, so that their results can be compared. On digits they have a
-small network: ReActNet-A, which BURN trains there for 20 epochs a stage, learns nothing in six.
+small network: ReActNet-A, which BURN trains there for 20 epochs a stage, learns nothing in six
+(`linear:fast` after the first stage: SimCLR v2 38 %, VICReg 22 %, SwAV and BYOL 16 %; untrained 27
+to 34 %; the small network after both stages: 83, 79, 75, 67 %, untrained 54 to 59 %; 2026-11-23,
+commit bac9adf).
 """
 
 import dataclasses

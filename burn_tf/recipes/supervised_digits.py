@@ -5,7 +5,7 @@ Source: Liu et al., ReActNet, ECCV 2020, sec. 4.3; sizes, rate and length are ou
     paper's float classifier.
 With a float classifier: --set method.targets=teacher and --set teacher.weights=FILE.keras, with
     --set teacher.head=FILE.keras where the classifier is a file of its own, as it is after this
-    recipe with --set backbone.name=resnet18 --set stages=none.
+    recipe with --set backbone.name=resnet18 --set backbone.width=0.25 --set stages=none.
 Expected: not reported for this network and length.
 """
 

@@ -62,6 +62,33 @@ def test_what_failed_before_is_shown_and_does_not_fail_another_command(
     assert not other.has_failures
 
 
+def test_pixels_stay_in_the_table(compared: Make, fake: Any) -> None:
+    for methods, seeds in ((("byol",), (2,)), (("raw_pixels",), (1,)), (("byol",), (2,))):
+        table = compared(fake(), methods=methods, seeds=seeds).run()
+    assert {row["row"]: row["finished"] for row in table["rows"]} == {"byol": 1, "raw_pixels": 1}
+
+
+def test_a_shown_row_needs_nothing_that_it_was_trained_with(
+    compared: Make, fake: Any, tmp_path: Path
+) -> None:
+    teacher = saved_teacher(tmp_path)
+    head = Path(teacher).with_name("projector.keras")
+    head.write_bytes(b"a head")
+    compared(fake(), methods=("burn", "s2bnn"), teacher=teacher).run()
+    head.unlink()
+    table = compared(fake(), methods=("burn",), seeds=(2,), teacher=teacher).run()
+    assert {row["row"]: row["finished"] for row in table["rows"]} == {"burn": 2, "s2bnn": 1}
+
+
+def test_another_methods_damaged_result_is_said_before_anything_is_trained(
+    compared: Make, fake: Any, tmp_path: Path
+) -> None:
+    compared(fake(), methods=("swav",)).run()
+    (tmp_path / "work" / "swav-1" / "result.json").write_bytes(b"")
+    with pytest.raises(UserError, match=r"swav-1/result\.json is damaged"):
+        compared(fake(), methods=("byol",))
+
+
 def test_failed_runs_are_rows_and_are_tried_again(
     compared: Make, fake: Any, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from burn_tf.cli.main import main
 from burn_tf.compare.entries import BASELINES, METHODS, Sizes
 from burn_tf.recipes import get_recipe, options
 
-SIZES = Sizes(feature_dim=512, batch_size=128, num_images=5000)
+SIZES = Sizes(feature_dim=512, batch_size=128, num_images=5000, stage_steps=156)
 
 
 def test_the_sizes_of_our_recipes() -> None:
@@ -40,15 +40,21 @@ def test_the_help_names_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("batch, images", [(128, 5000), (16, 64), (256, 256)])
 def test_what_depends_on_the_batch(batch: int, images: int) -> None:
-    sizes = Sizes(512, batch, images)
+    sizes = Sizes(512, batch, images, stage_steps=4)
     # KeyQueue takes whole batches; W-MSE needs more images than dimensions.
     assert sizes.queue_size % batch == 0 and batch <= sizes.queue_size <= max(images // 2, batch)
     assert sizes.whitened_dim < batch
 
 
 def test_paper_sizes_are_the_limit() -> None:
-    sizes = Sizes(2048, 256, 1_281_167)
+    sizes = Sizes(2048, 256, 1_281_167, stage_steps=200 * 5004)
     assert sizes.queue_size == 65_536 and sizes.whitened_dim == 64
+    assert sizes.frozen_steps == 5004
+
+
+@pytest.mark.parametrize(("steps", "frozen"), [(1, 0), (39, 9), (156, 39), (1000, 39)])
+def test_prototypes_learn_in_most_of_a_stage(steps: int, frozen: int) -> None:
+    assert Sizes(512, 128, 5000, stage_steps=steps).frozen_steps == frozen
 
 
 def test_every_method_with_options_is_in_the_table() -> None:

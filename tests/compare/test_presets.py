@@ -9,7 +9,7 @@ import pytest
 from burn_tf.compare import METHODS, PRESETS
 from burn_tf.compare.entries import Sizes
 
-SIZES = Sizes(feature_dim=64, batch_size=16, num_images=64)
+SIZES = Sizes(feature_dim=64, batch_size=16, num_images=64, stage_steps=4)
 
 
 @pytest.mark.parametrize("name", PRESETS)

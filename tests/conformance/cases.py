@@ -177,6 +177,11 @@ OPTIMIZERS = {
             0.25, beta_1=0.5, beta_2=0.75, epsilon=1e-3, weight_decay=0.1, global_clipnorm=2.0
         )
     ),
+    "SteadySGD": Built(
+        lambda: optimizers.SteadySGD(
+            0.25, momentum=0.5, steady_rate=0.3, weight_decay=0.1, clipnorm=2.0
+        )
+    ),
 }
 METHODS = {
     "BURN": MethodCase(

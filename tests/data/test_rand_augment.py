@@ -85,9 +85,9 @@ def ours(name: str, image: np.ndarray, level: float, sign: float = 1.0) -> np.nd
     return np.moveaxis(found.numpy(), 0, -1)
 
 
-def away_from_fill(image: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Pixels whose neighbours are all of the image, by Pillow's own account of a white one."""
-    filled = (np.abs(expected - np.array(FILL)).max(axis=-1) == 0) & (image.min() >= 0)
+def away_from_fill(expected: np.ndarray) -> np.ndarray:
+    """Pixels without a neighbour of the colour that Pillow fills gaps with."""
+    filled = np.abs(expected - np.array(FILL)).max(axis=-1) == 0
     near = np.zeros_like(filled)
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
@@ -102,7 +102,7 @@ def test_as_pillow(name: str, level: float, sign: float, picture: np.ndarray) ->
     expected = np.asarray(PILLOW[name](Image.fromarray(picture), level, sign), np.float64)
     found = ours(name, picture, level, sign)
     if name in GEOMETRIC:
-        inside = away_from_fill(picture, expected)
+        inside = away_from_fill(expected)
         assert inside.mean() > 0.3
         difference = np.abs(found - expected)[2:-2, 2:-2][inside]
     else:
@@ -129,6 +129,15 @@ def test_flat_channels_stay() -> None:
     image = np.full([SIDE, SIDE, 3], 70, np.uint8)
     for name in ("auto_contrast", "equalise", "contrast"):
         np.testing.assert_allclose(ours(name, image, 5.0), image, atol=1e-3)
+
+
+def test_an_even_picture_stays_even_after_a_blur() -> None:
+    image = tf.tile(tf.constant([200.0, 33.0, 71.0])[None, :, None, None], [1, 1, SIDE, SIDE])
+    blurred = augmentations.blur(image, tf.constant([True]), tf.constant([1.3]))[0]
+    assert 0.0 < float(tf.reduce_max(tf.abs(blurred - image[0]))) < 1e-3
+    for name in ("auto_contrast", "equalise"):
+        found = OPERATIONS[name](blurred, tf.constant(10.0), tf.constant(1.0))
+        np.testing.assert_allclose(found, image[0], atol=0.01)
 
 
 def draws(count: int, layers: int) -> np.ndarray:
@@ -213,10 +222,22 @@ def test_views_of_infomin_are_repeatable(side: int) -> None:
 
 
 def test_other_policies_draw_what_they_drew() -> None:
-    # Numbers of the first slots do not depend on how many there are.
+    # Numbers of the first slots do not depend on how many there are, and RandAugment's come last.
     few, many = (randomness.uniform(1, 2, np.arange(5), 0, slots).numpy() for slots in (30, 60))
     np.testing.assert_array_equal(few, many[:, :30])
+    others = 2 * augmentations.ATTEMPTS + len(augmentations._NAMES)
+    assert others + 4 * NUMBERS == augmentations.SLOTS
     assert get_policy("infomin").rand_augment == 2
+
+    def made(rest: float, policy: Policy) -> np.ndarray:
+        numbers = tf.concat([many_numbers[:, :others], tf.fill([5, 4 * NUMBERS], rest)], axis=1)
+        return augmentations.augment(images, numbers, policy).numpy()
+
+    many_numbers = randomness.uniform(1, 2, np.arange(5), 0, augmentations.SLOTS)
+    images = tf.random.stateless_uniform([5, 3, 8, 8], [1, 2], maxval=255.0)
+    for name, same in (("simclr", True), ("msbreg", True), ("infomin", False)):
+        policy = get_policy(name)
+        assert np.array_equal(made(0.1, policy), made(0.3, policy)) == same
 
 
 @pytest.mark.parametrize(

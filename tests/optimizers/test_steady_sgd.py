@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,27 @@ def test_a_method_keeps_its_predictor_steady(backbone: tf.keras.Model) -> None:
     ]
     assert {id(weight) for weight in predictor} <= moved
     assert moved <= {id(weight) for weight in method.predictor.trainable_variables}
+
+
+def test_a_saved_method_keeps_it_steady(backbone: tf.keras.Model, tmp_path: Path) -> None:
+    method = SimSiam(backbone, hidden_dim=4, embedding_dim=4, predictor_dim=2)
+    method.compile(SteadySGD(0.0, steady_rate=0.5), accumulate=2)
+    views = tuple(tf.random.stateless_normal([4, 4, 4, 3], [0, seed]) for seed in range(2))
+    data = tf.data.Dataset.from_tensors(views)
+    method.fit(data, verbose=0)
+    method.save(tmp_path / "method.keras")
+    again = tf.keras.models.load_model(tmp_path / "method.keras")
+    for model in (method, again):
+        model.fit(data, verbose=0)
+    for mine, loaded in zip(method.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, loaded)
+
+
+def test_a_wrapped_optimizer_is_refused(backbone: tf.keras.Model) -> None:
+    method = SimSiam(backbone, hidden_dim=4, embedding_dim=4, predictor_dim=2)
+    wrapped = tf.keras.mixed_precision.LossScaleOptimizer(SteadySGD(0.1))
+    with pytest.raises(UserError, match=r"`optimizer` must not be wrapped"):
+        method.compile(wrapped)
 
 
 def test_a_method_without_predictor_says_so(backbone: tf.keras.Model) -> None:
