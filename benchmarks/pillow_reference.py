@@ -43,8 +43,6 @@ def photographs(folder: str, number: int = 64) -> None:
 
 def pillow_view(image: Image.Image, policy: Policy, size: int, dice: random.Random) -> np.ndarray:
     """One view, as torchvision composes it from Pillow's functions."""
-    if policy.rand_augment:
-        raise ValueError(f"policy {policy.name} has RandAugment, which is not compared here")
     image = image.crop(_pillow_crop(image, policy, dice)).resize(
         (size, size), Image.Resampling.BILINEAR
     )

@@ -216,6 +216,8 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     policies = [get_policy(args.policy or name) for name in ("cifar", "burn_authors")]
+    if any(policy.rand_augment for policy in policies):
+        parser.error("--policy must be one without RandAugment, which the others here lack")
     with tempfile.TemporaryDirectory() as folder:
         photographs(folder)
         sources = [load_source("synthetic:2048"), load_source(folder, split="all")]

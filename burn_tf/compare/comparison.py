@@ -68,6 +68,7 @@ class Comparison:
         self._record = self._wanted_record()
         # The plan of all that was ever asked for in this folder.
         self._whole = self.plan.with_added(*self._asked_before())
+        # A damaged file of any row is said now, not when the table is written.
         for run in self._whole.runs:
             Outcome.read(run)
         self._check_recipes()

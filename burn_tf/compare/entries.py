@@ -158,7 +158,8 @@ def _s2bnn_both(sizes: Sizes) -> MethodOptions:
 def _swav(sizes: Sizes) -> MethodOptions:
     # Codes are shared out over the prototypes by one batch: no more of them than that can fill.
     # With the paper's epsilon of 0.05 all images came to have the same code (the loss stayed at
-    # log P, seen with and without frozen prototypes); 0.03 is what its authors advise then.
+    # log P, with and without frozen prototypes; CIFAR-10, 2026-11-22, commit f2bee6f); 0.03 is
+    # what its authors advise then.
     return options.SwAVOptions(
         sizes.feature_dim,
         sizes.embedding_dim,

@@ -14,7 +14,7 @@ from burn_tf.compare import entries
 from burn_tf.compare.entries import METHODS, Sizes
 from burn_tf.compare.presets import PRESETS, Variant
 from burn_tf.compare.settings import STAGES, Settings
-from burn_tf.data import Source, load_source, steps_per_epoch
+from burn_tf.data import Source, load_source
 from burn_tf.evaluation import EvaluationData, get_protocol
 from burn_tf.evaluation.splits import check_labels
 from burn_tf.methods.base import feature_dim
@@ -23,6 +23,7 @@ from burn_tf.recipes.base import Network, Teacher
 from burn_tf.recipes.options import SupervisedOptions
 from burn_tf.training.building import build_backbone
 from burn_tf.training.model_files import load_backbone, network_digests
+from burn_tf.training.run import total_steps
 from burn_tf.watching.run_files import BACKBONE_FILE, HEAD_FILES
 
 _SMALL_PIXELS = 64
@@ -102,7 +103,8 @@ class Plan:
             get_protocol(name).check(data)
         for variant in self.variants:
             self._check_budget(self._stages(variant))
-        self.sizes = self._sizes()
+        built = build_backbone(self.base.backbone, self.image_size, "none")
+        self.feature_dim = feature_dim(built, "backbone")
         self.runs = self._runs()
         self.teacher_digests = self._given_teacher()
         self._check_cache()
@@ -209,17 +211,6 @@ class Plan:
             )
         return network_digests({"weights": teacher})
 
-    def _sizes(self) -> Sizes:
-        built = build_backbone(self.base.backbone, self.image_size, "none")
-        stages = len(self._stages(self.variants[0]))
-        steps = steps_per_epoch(self.train, self.base.batch_size) * (self.settings.budget // stages)
-        return Sizes(
-            int(built.output_shape[-1]),
-            self.base.batch_size,
-            self.train.num_images,
-            min(steps, self.base.max_steps or steps),
-        )
-
     def _runs(self) -> tuple[Run, ...]:
         seeds = self.settings.seeds
         runs = [
@@ -269,7 +260,9 @@ class Plan:
 
     def _with_method(self, recipe: Recipe, variant: Variant) -> Recipe:
         entry = METHODS[variant.method]
-        options = dataclasses.replace(entry.options(self.sizes), **variant.options)
+        steps = total_steps(recipe, self.train)
+        sizes = Sizes(self.feature_dim, recipe.batch_size, self.train.num_images, steps)
+        options = dataclasses.replace(entry.options(sizes), **variant.options)
         return dataclasses.replace(
             recipe,
             method=options,

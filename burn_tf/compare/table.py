@@ -140,7 +140,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "test_images": plan.test.num_images,
         "image_size": plan.image_size,
         "backbone": f"{base.backbone.name}, width {base.backbone.width:g}",
-        "feature_dim": plan.sizes.feature_dim,
+        "feature_dim": plan.feature_dim,
         "epochs": settings.budget,
         "max_steps_per_stage": base.max_steps,
         "batch_size": base.batch_size,

@@ -92,6 +92,8 @@ def _check_pair(name: str, pair: Range, high: float | None = None) -> None:
         check_range(name, value, low=0.0, low_open=True, high=high)
 
 
+# SimCLR, appendix A, at its default strength of 1.
+_SIMCLR = Policy("simclr", brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2)
 _ALL = (
     # The paper does not print its augmentation; SimCLR's, which its baselines share, with the
     # jitter of MoCo v2.
@@ -102,36 +104,13 @@ _ALL = (
     # MSBReg, Table 9.
     Policy("msbreg", saturation=0.2, hue=0.1, blur=1.0, solarise=0.2),
     # SwAV, appendix A: two large crops and six small ones, with the jitter of SimCLR.
-    Policy(
-        "multicrop_global",
-        crop_area=(0.14, 1.0),
-        brightness=0.8,
-        contrast=0.8,
-        saturation=0.8,
-        hue=0.2,
-    ),
-    Policy(
-        "multicrop_local",
-        crop_area=(0.05, 0.14),
-        brightness=0.8,
-        contrast=0.8,
-        saturation=0.8,
-        hue=0.2,
-    ),
+    dataclasses.replace(_SIMCLR, name="multicrop_global", crop_area=(0.14, 1.0)),
+    dataclasses.replace(_SIMCLR, name="multicrop_local", crop_area=(0.05, 0.14)),
     # InfoMin, appendix: twice the jitter of MoCo v2, and RandAugment as in the authors' code.
-    Policy(
-        "infomin",
-        crop_area=(0.2, 1.0),
-        brightness=0.8,
-        contrast=0.8,
-        saturation=0.8,
-        hue=0.2,
-        rand_augment=2,
-    ),
+    dataclasses.replace(_SIMCLR, name="infomin", crop_area=(0.2, 1.0), rand_augment=2),
     # The authors' code for the view that is cut into pieces: a large crop, nothing else.
     Policy("infomin_jigsaw", crop_area=(0.6, 1.0), jitter=0.0, grey=0.0, blur=0.0),
-    # SimCLR, appendix A, at its default strength of 1.
-    Policy("simclr", brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2),
+    _SIMCLR,
     # S2-BNN, the authors' settings.
     Policy("s2bnn", crop_area=(0.2, 1.0), jitter=0.6, blur=0.2),
     # BYOL, appendix B, Table 6; Barlow Twins takes the same: one policy for each of two views.
@@ -140,7 +119,7 @@ _ALL = (
     # VICReg, appendix C: BYOL's two policies made one.
     Policy("vicreg", saturation=0.2, solarise=0.1),
     # W-MSE, sec. 4, as on the small data sets of its Table 1.
-    Policy("wmse", brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, blur=0.0),
+    dataclasses.replace(_SIMCLR, name="wmse", blur=0.0),
     # Ours. A mirrored digit is another digit or none, colour carries nothing; a hard crop cuts a 7
     # into a 1.
     Policy("digits", crop_area=(0.6, 1.0), flip=0.0, saturation=0.0, hue=0.0, grey=0.0, blur=0.0),

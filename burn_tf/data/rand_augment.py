@@ -157,6 +157,8 @@ def sharpen(image: tf.Tensor, level: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
 
     The smooth form has (sum of the eight around + 5 x) / 13; the outermost pixels stay.
     """
+    if image.shape[1] < 3:
+        return image
     kernel = tf.reshape(tf.constant([1.0, 1, 1, 1, 5, 1, 1, 1, 1]) / 13.0, [3, 3, 1, 1])
     inner = tf.nn.conv2d(image[..., None], kernel, strides=1, padding="VALID")[..., 0]
     change = (1.0 - _factor(level)) * (inner - image[:, 1:-1, 1:-1])

@@ -222,5 +222,5 @@ def test_a_teacher_cache_is_for_what_a_teacher_teaches(small: Make, tmp_path: Pa
 
 def test_a_batch_that_is_asked_for_stays_as_it_is(small: Make, tmp_path: Path) -> None:
     plan = Plan(small(methods=("wmse",), overrides=("batch_size=32",)), tmp_path)
-    assert plan.base.batch_size == plan.sizes.batch_size == 32
+    assert plan.base.batch_size == 32
     assert [run.recipe.batch_size for run in plan.runs if run.recipe is not None] == [32]

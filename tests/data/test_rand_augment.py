@@ -131,6 +131,13 @@ def test_flat_channels_stay() -> None:
         np.testing.assert_allclose(ours(name, image, 5.0), image, atol=1e-3)
 
 
+@pytest.mark.parametrize("side", [1, 2, 3])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_smallest_pictures(name: str, side: int) -> None:
+    found = ours(name, np.full([side, side, 3], 70, np.uint8), 4.0)
+    assert found.shape == (side, side, 3) and np.isfinite(found).all()
+
+
 def test_an_even_picture_stays_even_after_a_blur() -> None:
     image = tf.tile(tf.constant([200.0, 33.0, 71.0])[None, :, None, None], [1, 1, SIDE, SIDE])
     blurred = augmentations.blur(image, tf.constant([True]), tf.constant([1.3]))[0]
