@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 OneStep = Callable[[tf.Tensor], tf.data.Dataset]
 
-# Batches that a worker has under way, that are kept ready here, and that may overtake a missing one
-# before that one is made here.
-_UNDER_WAY, _READY, _OVERTAKING = 2, 4, 32
+# Batches that a worker has under way, that are kept ready here, that may overtake a missing one
+# before that one is made here, and of a run's end that workers which are gone may take with them.
+_UNDER_WAY, _READY, _OVERTAKING, _TAIL = 2, 4, 32, 32
 _CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 
@@ -112,7 +112,7 @@ def _in_order(
                     early[number] = element
             if step in early:
                 yield early.pop(step)
-            elif early or reader.finished:
+            elif early or reader.finished or (reader.answered and stop - step <= _TAIL):
                 logging.warning("the data service at %s lost batch %d; made here.", address, step)
                 yield next(iter(one_step(tf.constant(step, tf.int64))))
             else:
@@ -127,7 +127,9 @@ class _Reader:
     """Takes batches from the service in a thread, so that waiting for them can end."""
 
     def __init__(self, dataset: tf.data.Dataset) -> None:
+        self.answered = False
         self.finished = False
+        self._waited = 0.0  # seconds, since the last arrival
         self._dataset = dataset
         self._queue: queue.Queue[Any] = queue.Queue(_READY)
         self._stop = threading.Event()
@@ -143,18 +145,26 @@ class _Reader:
     def next(self, patient: bool) -> tuple[int, Any] | None:
         """The next batch that arrives; None after the last one or a silence.
 
+        A silence counts from the last arrival: whoever asks again during one waits for what is
+        left of it, so that many lost batches cost no more than one.
+
         Raises:
             tf.errors.OpError: what went wrong in a worker.
         """
         if self.finished:
             return None
+        patience = SILENCE_SECONDS if patient else SILENCE_SECONDS / 4
+        left = max(patience - self._waited, 0.0)
         try:
-            arrived = self._queue.get(timeout=SILENCE_SECONDS if patient else SILENCE_SECONDS / 4)
+            arrived = self._queue.get(block=left > 0, timeout=left)
         except queue.Empty:
+            self._waited += left
             return None
+        self._waited = 0.0
         if isinstance(arrived, Exception):
             raise arrived
         self.finished = arrived is None
+        self.answered = self.answered or not self.finished
         return arrived
 
     def _read(self) -> None:

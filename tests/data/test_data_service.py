@@ -2,6 +2,7 @@
 
 import dataclasses
 import socket
+import threading
 
 import numpy as np
 import pytest
@@ -100,6 +101,39 @@ def test_order_losses_and_repeats(arrived, monkeypatch):
     monkeypatch.setattr(data_service, "_OVERTAKING", 2)
     found = data_service._in_order(numbered(arrived), one_step, 3, 8, "h:1")
     assert [int(value) for value in found] == [3, 4, 5, 6, 7]
+
+
+def then_silence(numbers, silence):
+    """A service that gives these batches and then waits until `silence` is set."""
+
+    def batches():
+        yield from ((number, number) for number in numbers)
+        silence.wait()
+
+    spec = (tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.int64))
+    return tf.data.Dataset.from_generator(batches, output_signature=spec)
+
+
+@pytest.mark.parametrize("arrived", [[3, 4], [3, 7], [3, 5, 6, 7]])
+def test_the_end_that_a_lost_worker_took_with_it(arrived, monkeypatch):
+    """The dispatcher waits for that worker, so that the service never says that it has ended."""
+    silence = threading.Event()
+    found = data_service._in_order(then_silence(arrived, silence), one_step, 3, 8, "h:1")
+    assert int(next(found)) == 3
+    monkeypatch.setattr(data_service, "SILENCE_SECONDS", 1.0)
+    assert [int(value) for value in found] == [4, 5, 6, 7]
+    silence.set()
+
+
+def test_workers_that_are_gone_early_end_a_run(monkeypatch):
+    monkeypatch.setattr(data_service, "_TAIL", 4)
+    silence = threading.Event()
+    found = data_service._in_order(then_silence([3, 4], silence), one_step, 3, 10, "h:1")
+    assert [int(next(found)), int(next(found))] == [3, 4]
+    monkeypatch.setattr(data_service, "SILENCE_SECONDS", 1.0)
+    with pytest.raises(UserError, match="no worker of the data service has answered for 1 s"):
+        next(found)
+    silence.set()
 
 
 def test_silence_ends_in_one_line(packed, monkeypatch):
