@@ -1,6 +1,6 @@
 """Two views at 224 px from packed JPEG records, against Pillow on the same cores.
 
-    python benchmarks/input.py [--policy burn_authors] [--cores 2] [--seconds 6] [--rounds 3]
+    python benchmarks/input.py [--policy moco_v2] [--cores 2] [--seconds 6] [--rounds 3]
 
 prints one JSON line:
 
@@ -131,7 +131,7 @@ def measure(folder: str, policy: str, cores: int, seconds: float, rounds: int) -
 def main() -> None:
     """Prints a line for 224 px."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--policy", default="burn_authors")
+    parser.add_argument("--policy", default="moco_v2")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=6.0, help="CPU seconds per measurement")
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,6 +1,6 @@
 """Two views per image on ONE core: 32 px from memory and 224 px from JPEG files of 500 x 375.
 
-    python benchmarks/views.py [--policy burn_authors] [--seconds 6] [--size 32] [--others]
+    python benchmarks/views.py [--policy moco_v2] [--seconds 6] [--size 32] [--others]
 
 prints one JSON line per case:
 
@@ -204,9 +204,7 @@ def measure(
 def main() -> None:
     """Prints a line for 32 px and one for 224 px."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--policy", help="one policy for both sizes; default: cifar and burn_authors"
-    )
+    parser.add_argument("--policy", help="one policy for both sizes; default: cifar and moco_v2")
     parser.add_argument("--seconds", type=float, default=6.0, help="CPU seconds per measurement")
     parser.add_argument(
         "--size", type=int, choices=sorted(TARGETS), help="only this one, in pixels"
@@ -215,7 +213,7 @@ def main() -> None:
     args = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    policies = [get_policy(args.policy or name) for name in ("cifar", "burn_authors")]
+    policies = [get_policy(args.policy or name) for name in ("cifar", "moco_v2")]
     if any(policy.rand_augment for policy in policies):
         parser.error("--policy must be one without RandAugment, which the others here lack")
     with tempfile.TemporaryDirectory() as folder:

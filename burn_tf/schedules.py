@@ -106,7 +106,7 @@ class EMADecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         >>> [round(float(decay(step)), 4) for step in (0, 5, 10)]
         [0.99, 0.995, 1.0]
 
-    Source: Grill et al., NeurIPS 2020, sec. 3.2, arXiv 2006.07733; used by Moon et al. (MSBReg).
+    Source: Grill et al., NeurIPS 2020, sec. 3.3, arXiv 2006.07733; used by Moon et al. (MSBReg).
 
     Departs from source: none.
     """

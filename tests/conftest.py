@@ -88,9 +88,13 @@ def graphs_dropped() -> Iterator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Modules and tests stay to the end: the garbage collector need not look at them again."""
+    """Modules and tests stay to the end: the garbage collector need not look at them again.
+
+    It looks for cycles less often, too: tracing makes many objects and few of them.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ def embedding(
             pixels.
         source: the images; labels are not read.
         policy: name of the augmentation; None: "digits" for digits, "cifar" up to 64 px, else
-            "burn_authors".
+            "moco_v2".
         images: how many at most, spread over the source; at least 2.
         seed: of the views.
 

@@ -44,13 +44,14 @@ class Policy:
     Example:
         >>> import dataclasses
         >>> import burn_tf
-        >>> policy = burn_tf.data.get_policy("burn_authors")
+        >>> policy = burn_tf.data.get_policy("moco_v2")
         >>> dataclasses.replace(policy, blur=0.0).blur
         0.0
 
     Source: T. Chen et al., "A Simple Framework for Contrastive Learning", arXiv 2002.05709,
     appendix A. Departs from source: hue turns chroma in YIQ, see
-    `burn_tf.data.colours.jitter`.
+    `burn_tf.data.colours.jitter`; every crop is resized bilinearly, where SimCLR, BYOL,
+    Barlow Twins, VICReg, W-MSE and BURN's authors do so bicubically.
     """
 
     name: str
@@ -98,9 +99,10 @@ _ALL = (
     # The paper does not print its augmentation; SimCLR's, which its baselines share, with the
     # jitter of MoCo v2.
     Policy("burn_paper"),
-    # MoCo v2's "aug+" (X. Chen et al., arXiv 2003.04297), which S2-BNN and the BURN code start
-    # from.
-    Policy("burn_authors", crop_area=(0.2, 1.0)),
+    # BURN's authors' published settings, for both views.
+    Policy("burn_authors", jitter=0.6, blur=0.2),
+    # MoCo v2's "aug+" (X. Chen et al., arXiv 2003.04297).
+    Policy("moco_v2", crop_area=(0.2, 1.0)),
     # MSBReg, Table 9.
     Policy("msbreg", saturation=0.2, hue=0.1, blur=1.0, solarise=0.2),
     # SwAV, appendix A: two large crops and six small ones, with the jitter of SimCLR.
@@ -118,7 +120,7 @@ _ALL = (
     Policy("byol_2", saturation=0.2, blur=0.1, solarise=0.2),
     # VICReg, appendix C: BYOL's two policies made one.
     Policy("vicreg", saturation=0.2, solarise=0.1),
-    # W-MSE, sec. 4, as on the small data sets of its Table 1.
+    # W-MSE, the authors' command for ImageNet-100.
     dataclasses.replace(_SIMCLR, name="wmse", blur=0.0),
     # Ours. A mirrored digit is another digit or none, colour carries nothing; a hard crop cuts a 7
     # into a 1.

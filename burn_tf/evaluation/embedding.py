@@ -110,7 +110,7 @@ class EmbeddingProbe:
     Args:
         images: how many at most, spread over the test split; at least 2, default 1000, ours.
         policy: name of the augmentation; None: "digits" for digits, "cifar" up to 64 px, else
-            "burn_authors".
+            "moco_v2".
         seed: of the views.
 
     Raises:
@@ -193,7 +193,7 @@ def view_features(
         network: images [B, S, S, 3] -> features [B, D].
         source: the images.
         policy: name of the augmentation; None: "digits" for digits, "cifar" up to 64 px, else
-            "burn_authors".
+            "moco_v2".
         side: S, pixels.
         seed: of the views.
         view: 0 or 1.
@@ -215,4 +215,4 @@ def view_features(
 def _default_policy(source: Source, side: int) -> str:
     if source.name == "digits":
         return "digits"
-    return "cifar" if side <= _SMALL_SIDE else "burn_authors"
+    return "cifar" if side <= _SMALL_SIDE else "moco_v2"

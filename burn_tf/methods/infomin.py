@@ -23,7 +23,7 @@ class InfoMin(MoCoV2):
     """Contrast between two views, and between a puzzle of a third view and the second.
 
         q = hat g(f(v_1)), k = hat g'(f'(v_2)), r = hat m(f(piece_1 of v_3) .. f(piece_9 of v_3))
-        L = beta InfoNCE(q, k) + (1 - beta) InfoNCE(r, k)
+        L = (1 - beta) InfoNCE(q, k) + beta InfoNCE(r, k)
 
     m maps each piece's features to d numbers and the nine of them, in random order, to [B, d].
 
@@ -32,7 +32,7 @@ class InfoMin(MoCoV2):
             built for any size, `input_shape=(None, None, 3)`.
         jigsaw_head: m, model from [B, 9 D] to [B, d]; None: Dense - ReLU - Dense(d) for each piece,
             shared, then Dense(d) on all nine (the authors').
-        jigsaw_weight: 1 - beta, in [0, 1]; 0.5 (the authors').
+        jigsaw_weight: beta, in [0, 1]; 0.5 (the authors').
         hidden_dim: hidden size of heads built here; 2048 (the paper's).
         temperature: T > 0; 0.15 (the authors').
         options: as in `MoCoV2`.

@@ -35,7 +35,8 @@ class S2BNN(SSLMethod):
             frozen here.
         projector: g, model from [B, D] to [B, d], or None for a Dense - ReLU - Dense.
         mode: "distillation" (the paper's best), "contrastive" or "both".
-        hidden_dim: hidden size of the projector built here; 2048 (the paper's).
+        hidden_dim: hidden size of the projector built here; 2048 (MoCo v2's for ResNet-50; S2-BNN
+            takes the backbone's width, 1024 for ReActNet-A).
         embedding_dim: d of the projector built here without a teacher; 128 (the paper's).
         temperature: T > 0 of both terms; 0.2 (the paper's).
         contrast: options of `MoCoV2` for the modes that contrast: "queue_size", "ema_decay",

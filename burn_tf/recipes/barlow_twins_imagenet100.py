@@ -2,7 +2,7 @@
 
 Source: Zbontar et al., ICML 2021, as `barlow_twins_imagenet`.
 Departs from source: ResNet-18 and three layers of 2048, batch 512 and 200 epochs are ours, as in
-    `msbreg_imagenet100`.
+    `msbreg_imagenet100`; biases and norms keep their share of the rate.
 Command: burn-tf pretrain --recipe barlow_twins_imagenet100 --data DIR --workdir DIR
 Expected: not reported for this data. Not run by us.
 """

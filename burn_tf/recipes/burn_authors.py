@@ -3,6 +3,8 @@
 Source: the published settings of Kim & Choi, CVPR 2022 (Adam 3e-4, cosine decay, 10 epochs of
     warm-up, batch 256 x 8 x 2 = 4096, Dense + ReLU on the backbone, zero padding, straight-through
     estimator, squared distance of unit vectors). Epochs are the paper's, 200 per stage.
+Departs from source: the teacher's classifier learns, as in eq. 1 of the paper; the published file
+    keeps it, and the loss, without gradients.
 Command: burn-tf pretrain --recipe burn_authors --data tfds:imagenet2012 --workdir DIR
     --set teacher.weights=FILE.keras
 Expected: 62.29 % linear top-1, reported by the authors. Not run by us.

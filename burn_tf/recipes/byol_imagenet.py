@@ -6,8 +6,8 @@ Source: Grill et al., NeurIPS 2020, sec. 3.3: LARS with rate 0.2 x batch / 256, 
 Departs from source: the average corrects its bias.
 Command: burn-tf pretrain --recipe byol_imagenet --data tfds:imagenet2012 --workdir DIR
 Binary: --set backbone.name=reactnet_a --set stages=activations,both
-Expected: reported by the authors: 74.3 % linear top-1, ResNet-50, 1000 epochs; by those of BURN:
-    49.25 %, ReActNet-A. Not run by us.
+Expected: reported by the authors: 74.3 % linear top-1, ResNet-50, 1000 epochs; by those of BURN,
+    with settings of their own: 49.25 %, ReActNet-A. Not run by us.
 """
 
 from burn_tf.recipes.base import Views

@@ -4,7 +4,9 @@ Source: Tian et al., NeurIPS 2020, sec. 4 and appendix, and the authors' code: S
     batch / 256 and weight decay 1e-4, cosine decay, batch 256, 800 epochs, T = 0.15, 65,536 keys,
     half of the loss for the puzzle, which is cut from a large crop in its own colours.
 Departs from source: batch norms as in `burn_tf.methods.MoCoV2`; RandAugment as in
-    `burn_tf.data.rand_augment`.
+    `burn_tf.data.rand_augment`; the puzzle is cut from a view of 224 px in pieces of 56, not from
+    255 px in pieces of 64; the rate falls to 0, not to a thousandth; decay goes past the momentum,
+    see `burn_tf.recipes.imagenet.sgd`.
 Command: burn-tf pretrain --recipe infomin_imagenet --data tfds:imagenet2012 --workdir DIR
 Expected: reported by the authors: 73.0 % linear top-1, ResNet-50, 800 epochs (70.1 % after 200).
     Not run by us.

@@ -15,7 +15,7 @@ from burn_tf.recipes.base import Views
 from burn_tf.recipes.imagenet import imagenet_recipe, sgd
 from burn_tf.recipes.options import SimSiamOptions
 
-_VIEWS = Views(policy="burn_authors", num_views=2, image_size=224)
+_VIEWS = Views(policy="moco_v2", num_views=2, image_size=224)
 RECIPE = imagenet_recipe(
     "simsiam_imagenet",
     SimSiamOptions(hidden_dim=2048, embedding_dim=2048, predictor_dim=512),

@@ -8,7 +8,8 @@ Departs from source: LARS leaves biases and norms as they are; the rate falls to
 Command: burn-tf pretrain --recipe swav_imagenet --data tfds:imagenet2012 --workdir DIR
 Binary: --set backbone.name=reactnet_a --set stages=activations,both
 Expected: reported by the authors: 75.3 % linear top-1, ResNet-50, 800 epochs (70.1 % without small
-    crops, 400 epochs); by those of BURN: 49.41 %, ReActNet-A. Not run by us.
+    crops, 400 epochs); by those of BURN, with settings of their own: 49.41 %, ReActNet-A. Not run
+    by us.
 """
 
 from burn_tf.recipes.base import Optimizer, Views

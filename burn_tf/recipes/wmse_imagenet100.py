@@ -2,8 +2,8 @@
 
 Source: Ermolov et al., ICML 2021, sec. 4, and the authors' code: Adam 2e-3, 500 updates of warm-up,
     batch 256, embeddings of 128 whitened 256 at a time, hidden layer of 1024, 4 views, 240 epochs.
-Departs from source: the rate falls along a cosine, not in two steps at the end; views are blurred 1
-    time in 2 and crops start at 14 % of the picture (no blur and 8 % there); no decay (1e-6 there).
+Departs from source: the rate falls along a cosine, not in two steps at the end; no decay
+    (1e-6 there).
 Command: burn-tf pretrain --recipe wmse_imagenet100 --data DIR --workdir DIR
 Expected: reported by the authors: 79.02 % linear top-1, ResNet-18, 240 epochs. Not run by us.
 """

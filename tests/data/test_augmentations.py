@@ -216,7 +216,7 @@ def simulated(policy, height, width, number=20000):
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (375, 500)])
 def test_distribution_of_crops(height, width):
-    policy = get_policy("burn_authors")
+    policy = get_policy("moco_v2")
     found, wanted = boxes(policy, height, width), simulated(policy, height, width)
     for column in range(4):
         quantiles = np.linspace(0.05, 0.95, 7)
@@ -244,7 +244,7 @@ def test_crops_stay_inside(height, width):
 
 def test_a_strip_falls_back_to_its_middle():
     # No window with a ratio of 3/4 to 4/3 covers a fifth of a strip of 10 x 200.
-    policy = get_policy("burn_authors")
+    policy = get_policy("moco_v2")
     found = boxes(policy, 10, 200, 100)
     np.testing.assert_array_equal(found, np.broadcast_to([0, 93, 10, 13], found.shape))
 

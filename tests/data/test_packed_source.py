@@ -26,7 +26,7 @@ def packed(folder, tmp_path):
     return tmp_path / "packed"
 
 
-def made(source, policy="burn_authors", **arguments):
+def made(source, policy="moco_v2", **arguments):
     defaults = {"num_views": 2, "batch_size": 4, "image_size": 32, "seed": 3, "epochs": 2}
     dataset = views_dataset(source, policy, labels=True, **(defaults | arguments))
     return [tf.nest.map_structure(lambda tensor: tensor.numpy(), batch) for batch in dataset]
@@ -37,7 +37,7 @@ def same(first, second):
     tf.nest.map_structure(np.testing.assert_array_equal, first, second)
 
 
-@pytest.mark.parametrize(("policy", "views"), [("burn_authors", 2), (CROP, 1)])
+@pytest.mark.parametrize(("policy", "views"), [("moco_v2", 2), (CROP, 1)])
 def test_views_equal_those_of_the_files_bit_for_bit(folder, packed, policy, views, monkeypatch):
     parts = []
     crop = tf.io.decode_and_crop_jpeg
@@ -169,7 +169,7 @@ def test_a_copy_without_its_times_is_read_through_and_whole(packed):
     assert after.fingerprint == before.fingerprint and after.skipped == ()
 
 
-@pytest.mark.parametrize("policy", ["burn_authors", CROP])
+@pytest.mark.parametrize("policy", ["moco_v2", CROP])
 def test_damage_behind_the_back_is_met_replaced_and_found(packed, policy, told):
     """Neither size nor time tell: the checksum does, whenever the record is read."""
     path = packed / "train-00000-of-00003.tfrecord"

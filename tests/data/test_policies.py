@@ -9,11 +9,19 @@ from burn_tf.data import POLICIES, Policy, get_policy
 
 
 def test_moco_v2_figures():
-    policy = get_policy("burn_authors")
+    policy = get_policy("moco_v2")
     assert (policy.crop_area, policy.flip, policy.grey) == ((0.2, 1.0), 0.5, 0.2)
     assert (policy.jitter, policy.brightness, policy.contrast) == (0.8, 0.4, 0.4)
     assert (policy.saturation, policy.hue) == (0.4, 0.1)
     assert (policy.blur, policy.blur_sigma, policy.solarise) == (0.5, (0.1, 2.0), 0.0)
+
+
+def test_figures_of_burns_authors():
+    policy = get_policy("burn_authors")
+    assert (policy.crop_area, policy.flip, policy.grey) == ((0.08, 1.0), 0.5, 0.2)
+    assert (policy.jitter, policy.brightness, policy.contrast) == (0.6, 0.4, 0.4)
+    assert (policy.saturation, policy.hue) == (0.4, 0.1)
+    assert (policy.blur, policy.blur_sigma, policy.solarise) == (0.2, (0.1, 2.0), 0.0)
 
 
 def test_msbreg_table_9():

@@ -41,6 +41,13 @@ def test_peak_rate_is_the_papers(name: str, rate: float) -> None:
     assert float(schedule(round(10 * recipe.optimizer.warmup_epochs))) == pytest.approx(rate)
 
 
+def test_biases_and_norms_of_barlow_twins_have_the_papers_rate() -> None:
+    recipe = get_recipe("barlow_twins_imagenet")
+    optimizer = build_optimizer(recipe, steps_per_epoch=1, total_steps=recipe.epochs)
+    peak = float(optimizer._learning_rate(round(recipe.optimizer.warmup_epochs)))
+    assert peak * optimizer.exempt_rate == pytest.approx(0.0048 * recipe.batch_size / 256)
+
+
 def test_rate_follows_the_batch() -> None:
     for views in (Views(num_views=2), Views(num_views=2, local_views=6)):
         optimizer = lars(0.2, views, weight_decay=0.0)

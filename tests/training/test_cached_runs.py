@@ -42,7 +42,7 @@ def test_packed_images_have_the_features_of_their_files(tmp_path: Path) -> None:
         photograph(i).save(tmp_path / "pictures" / f"{i}.jpg")
     pack_source(str(tmp_path / "pictures"), tmp_path / "packed", shards=2)
     pack_source(str(tmp_path / "pictures"), tmp_path / "again", shards=1)
-    given = ["views.num_views=2", "views.image_size=16", "views.policy=burn_authors,digits"]
+    given = ["views.num_views=2", "views.image_size=16", "views.policy=moco_v2,digits"]
     recipe = override(get_recipe("burn_digits"), [*given, "batch_size=4"])
 
     def features(data: str) -> tuple[list[np.ndarray], str]:
