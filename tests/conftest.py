@@ -14,6 +14,7 @@ from pathlib import Path
 import burn_tf  # noqa: F401  selects Keras 2 before TensorFlow is imported
 
 # isort: split
+import hypothesis
 import pytest
 import tensorflow as tf
 
@@ -36,6 +37,12 @@ LONGEST = (
     "convert/test_reactnet.py",
     "examples/test_launch.py",
 )
+
+# A machine that stalls for a moment says nothing about the code.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 # Processes that run side by side have a core each; what they start inherits this.
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -58,7 +58,7 @@ class DeviationLog(tf.keras.callbacks.Callback):
 
     Args:
         images: [N, H, W, 3], held out.
-        every: measured at the first and at each n-th update; >= 1.
+        every: measured at the first, at each n-th and at the last update; >= 1.
 
     Example:
         >>> DeviationLog(tf.zeros([2, 16, 16, 3]), every=10).updates
@@ -70,15 +70,23 @@ class DeviationLog(tf.keras.callbacks.Callback):
         self.images = images
         self.every = check_integer("every", every, low=1)
         self.updates: list[int] = []
+        self._update = 0
         self.values: dict[str, list[float]] = {what: [] for what in _WATCHED}
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if batch and (batch + 1) % self.every:
-            return
+        self._update = batch + 1
+        if batch == 0 or self._update % self.every == 0:
+            self._measure()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self.updates[-1:] != [self._update]:
+            self._measure()
+
+    def _measure(self) -> None:
         features = self.model.backbone(self.images, training=False)
         projections = self.model.projector(features, training=False)
         predictions = self.model.predictor(projections, training=False)
-        self.updates.append(batch + 1)
+        self.updates.append(self._update)
         for values, vectors in zip(
             self.values.values(), (features, projections, predictions), strict=True
         ):

@@ -81,6 +81,8 @@ def moving_average(
         raise UserError("`decays` must hold at least one decay. Received: none")
     for decay in decays:
         check_range("decays", decay, low=0.0, high=1.0, high_open=True)
+    if len(set(decays)) < len(decays):
+        raise UserError(f"`decays` must not hold one twice. Received: {list(decays)}")
     walks = {decay: _walk(updates, decay, weights, step_size, seed) for decay in decays}
     return Analysis(
         kind="ema",

@@ -34,6 +34,24 @@ _FLAGS = {
     "embedding": ("data", "models", "image_size", "images", "policy", "seed", "strict"),
     "collapse": ("data", "recipe", "set", "updates", "optimizer", "seed", "strict"),
 }
+# What a kind of analysis chooses itself, and why a setting of it would do nothing.
+_BOTH = {
+    "seed": "give --seed",
+    "accumulate": "its batches are not divided",
+    "precision": "it runs in float32",
+}
+_NOT_SET = {
+    "gradients": {**_BOTH, "method.feature_loss": "it sets all of them side by side"},
+    "collapse": {
+        **_BOTH,
+        "optimizer": "it has two of its own, without schedule: give --optimizer",
+        "epochs": "give --updates",
+        "max_steps": "give --updates",
+        "method.head_norm": "it sets both side by side",
+        "method.brownian_weight": "it sets it where L_b is on",
+        "method.singular_value_weight": "it sets it where L_s is on",
+    },
+}
 _UPDATES = {"feature_weight": 1000, "ema": 1000, "gradients": 40, "collapse": 100}
 _DIGITS = "digits"
 
@@ -151,12 +169,6 @@ def _gradients(flags: absl_flags.FlagValues) -> Analysis:
 def _collapse(flags: absl_flags.FlagValues) -> Analysis:
     from burn_tf.analysis import collapse
 
-    for setting in flags.set:
-        if setting.strip().startswith("optimizer."):
-            raise UserError(
-                "`--set` takes no optimizer for the analysis 'collapse', which has two of its own, "
-                f"without schedule: give --optimizer. Received: {setting!r}"
-            )
     recipe = _recipe(flags, "msbreg")
     train, test = (_source(flags, split) for split in ("train", "test"))
     return collapse(train, test, recipe, updates=_updates(flags), optimizer=flags.optimizer)
@@ -168,6 +180,8 @@ def _embedding(flags: absl_flags.FlagValues) -> Analysis:
     names = [name.strip() for name in (flags.models or "").split(",") if name.strip()]
     if not names:
         raise UserError("`burn-tf analyse embedding` needs --models=NAME,NAME. Received: none")
+    if len(set(names)) < len(names):
+        raise UserError(f"`models` must not name one twice. Received: {flags.models!r}")
     networks = {name: _network(name, flags.image_size) for name in names}
     return embedding(
         networks,
@@ -194,8 +208,14 @@ def _updates(flags: absl_flags.FlagValues) -> int:
 def _recipe(flags: absl_flags.FlagValues, stem: str) -> Recipe:
     from burn_tf.recipes import get_recipe, override
 
-    if any(setting.partition("=")[0].strip() == "seed" for setting in flags.set):
-        raise UserError("`--set` takes no seed here: give --seed. Received: seed")
+    for setting in flags.set:
+        key = setting.partition("=")[0].strip()
+        for chosen, why in _NOT_SET[flags.kind].items():
+            if key == chosen or key.startswith(f"{chosen}."):
+                raise UserError(
+                    f"`--set` takes no {chosen} for the analysis {flags.kind!r}: {why}. "
+                    f"Received: {setting!r}"
+                )
     default = f"{stem}_{'digits' if flags.data == _DIGITS else 'pictures'}"
     recipe = override(get_recipe(flags.recipe or default), flags.set)
     return dataclasses.replace(recipe, seed=flags.seed)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from absl import flags as absl_flags
 
 from burn_tf._checks import UserError
@@ -101,6 +104,15 @@ def _register_run(flags: absl_flags.FlagValues) -> None:
         )
 
 
+def _check_outside(name: str, path: str, workdir: str) -> None:
+    """Refuse a file in the comparison's own folder, which keeps table and page there anyway."""
+    if Path(os.path.realpath(workdir)) in Path(os.path.realpath(path)).parents:
+        raise UserError(
+            f"`{name}` must not be inside --workdir, which holds table.json and report.html: leave "
+            f"it out, or choose another folder. Received: {path!r}"
+        )
+
+
 def run(flags: absl_flags.FlagValues) -> int:
     """Compare; exit code 1 when a run failed."""
     from burn_tf.compare import Comparison, Settings
@@ -108,7 +120,8 @@ def run(flags: absl_flags.FlagValues) -> int:
     for name in ("json", "html"):
         if getattr(flags, name) is not None:
             check_file_target(name, getattr(flags, name))
-    check_different_files(json=flags.json, html=flags.html)
+            _check_outside(name, getattr(flags, name), flags.workdir)
+    check_different_files(json=flags.json, html=flags.html, teacher=flags.teacher)
     check_folder_target("workdir", flags.workdir)
     settings = Settings(
         data=flags.data,

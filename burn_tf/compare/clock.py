@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from burn_tf._checks import UserError
 from burn_tf._files import atomic_write
 
 CLOCK_FILE = "clock.json"
@@ -37,8 +38,11 @@ def read_clock(folder: Path) -> dict[str, float]:
     path = folder / CLOCK_FILE
     if not path.exists():
         return {"seconds": 0.0, "peak_bytes": 0}
-    found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {name: float(found[name]) for name in ("seconds", "peak_bytes")}
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: delete it and run the same command again") from error
 
 
 class RunClock:
@@ -94,13 +98,19 @@ class RunClock:
         atomic_write(self.folder / CLOCK_FILE, json.dumps(entry) + "\n")
 
 
-def follow_parent(seconds: float = 1.0) -> None:
-    """End this process when the one that started it has ended.
+def follow_parent(parent: int, seconds: float = 1.0) -> None:
+    """End this process when the one that started it has ended, at once if it already has.
 
     Else a comparison that was killed would leave a run behind, and the next one would start
     another in the same folder.
+
+    Args:
+        parent: number of the process that started this one, as that one knows it: it may be gone
+            before this one has imported TensorFlow.
+        seconds: between looks.
     """
-    parent = os.getppid()
+    if os.getppid() != parent:
+        os._exit(1)
 
     def watch() -> None:
         while os.getppid() == parent:

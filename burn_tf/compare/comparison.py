@@ -14,7 +14,7 @@ from typing import Any
 from burn_tf._checks import UserError
 from burn_tf._file_lock import hold_lock
 from burn_tf._files import atomic_write
-from burn_tf.compare.entries import BASELINES, METHODS
+from burn_tf.compare.entries import BASELINES, METHODS, TEACHER
 from burn_tf.compare.page import write_page
 from burn_tf.compare.plan import Plan, Run, teacher_of
 from burn_tf.compare.settings import Settings
@@ -68,6 +68,7 @@ class Comparison:
         self._record = self._wanted_record()
         # The plan of all that was ever asked for in this folder.
         self._whole = self.plan.with_added(*self._asked_before())
+        self._whole.check_teacher_is_used()
         # A damaged file of any row is said now, not when the table is written.
         for run in self._whole.runs:
             Outcome.read(run)
@@ -120,12 +121,27 @@ class Comparison:
             raise UserError(f"{path} is damaged: use another work directory") from error
         names = sorted({*found, *self._record})
         differing = [name for name in names if found.get(name) != self._record.get(name)]
+        if differing == ["teacher"]:
+            if self._record["teacher"] is None:
+                raise UserError(
+                    f"rows in {self.folder} learned from a float network that was given: give the "
+                    "same --teacher again, also for rows that do not learn from it"
+                )
+            if found.get("teacher") is None and not self._have_learned(known, seeds):
+                return known, seeds
         if differing:
             raise UserError(
                 f"{self.folder} belongs to another comparison (differs in {', '.join(differing)}): "
                 "use another work directory or delete it"
             )
         return known, seeds
+
+    def _have_learned(self, methods: list[str], seeds: list[int]) -> bool:
+        """Whether rows of earlier commands may have learned from a teacher that was trained."""
+        if self.settings.preset is not None:
+            return True
+        runs = self.plan.with_added(methods, seeds).runs
+        return any(teacher_of(run) == TEACHER for run in runs if run.row in methods)
 
     def _check_recipes(self) -> None:
         """Raise where a row cannot be trained as asked; rows before it would be done by then."""
@@ -212,13 +228,32 @@ def run_in_process(job: Job) -> int:
     }
     with open(job.run.folder / LOG_FILE, "ab") as log:
         worker = subprocess.Popen(
-            _WORKER, stdin=subprocess.PIPE, stdout=_TERMINAL, stderr=log, env=environment
+            (*_WORKER, str(os.getpid())),
+            stdin=subprocess.PIPE,
+            stdout=_TERMINAL,
+            stderr=log,
+            env=environment,
         )
         try:
-            worker.communicate(pickle.dumps(job))
+            _give(worker, pickle.dumps(job))
         finally:
             _end(worker)
     return worker.returncode
+
+
+def _give(worker: subprocess.Popen[bytes], job: bytes) -> None:
+    """Hand a worker its job and wait for its end.
+
+    In turns of a second: a signal that another thread was given does not end a longer one.
+    """
+    given: bytes | None = job
+    while True:
+        try:
+            worker.communicate(given, timeout=1.0)
+        except subprocess.TimeoutExpired:
+            given = None  # What is left of it goes on being written.
+        else:
+            return
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

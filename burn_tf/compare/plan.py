@@ -98,16 +98,31 @@ class Plan:
         self.base = self._base()
         self.image_size = self.base.views.image_size
         data = EvaluationData(self.train, self.test, self.image_size)
-        check_labels(data)
+        try:
+            check_labels(data)
+        except UserError as error:
+            if settings.images is None:
+                raise
+            raise UserError(f"{error}; more `images` may have all classes") from error
         for name in settings.probes:
             get_protocol(name).check(data)
         for variant in self.variants:
             self._check_budget(self._stages(variant))
+        self._check_optimizer_is_used()
         built = build_backbone(self.base.backbone, self.image_size, "none")
         self.feature_dim = feature_dim(built, "backbone")
         self.runs = self._runs()
         self.teacher_digests = self._given_teacher()
         self._check_cache()
+
+    def check_teacher_is_used(self) -> None:
+        """Raise where the user gave a teacher and no row learns from it."""
+        if self.settings.teacher is not None and not self.shares_teacher:
+            raise UserError(
+                "`teacher` must be left out where no row learns from it. Received: "
+                f"{self.settings.teacher!r} for "
+                f"{', '.join(variant.name for variant in self.variants)}"
+            )
 
     def with_added(self, methods: Sequence[str], seeds: Sequence[int]) -> Plan:
         """The same plan with further rows (where no preset names them) and seeds, to be shown.
@@ -192,16 +207,20 @@ class Plan:
                 )
             cache.draws(run.recipe)
 
+    def _check_optimizer_is_used(self) -> None:
+        trained = [METHODS[v.method] for v in self.variants if v.method in METHODS]
+        for setting in self.settings.overrides:
+            if _is_optimizers(setting) and all(entry.optimizer is not None for entry in trained):
+                raise UserError(
+                    "`--set` takes no optimizer where every row has its own or is not trained. "
+                    f"Received: {setting!r}"
+                )
+
     def _given_teacher(self) -> dict[str, str] | None:
         """Digests of the user's teacher, which is read once so that no row fails for it."""
         given = self.settings.teacher
         if given is None:
             return None
-        if not self.shares_teacher:
-            raise UserError(
-                "`teacher` must be left out where no row learns from it. "
-                f"Received: {given!r} for {', '.join(variant.name for variant in self.variants)}"
-            )
         teacher = load_backbone(given)
         feature_dim(teacher, "teacher")
         side = teacher.input_shape[1]
@@ -341,6 +360,10 @@ def _check_override(setting: str) -> None:
             f"`--set` of a comparison takes what all runs share, such as batch_size or "
             f"optimizer.learning_rate. Received: {setting!r}"
         )
+
+
+def _is_optimizers(setting: str) -> bool:
+    return setting.strip().startswith("optimizer.")
 
 
 def _fitted(recipe: Recipe, source: Source) -> Recipe:

@@ -119,7 +119,9 @@ def _read_json(run: Run, name: str) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             raise ValueError(f"a {type(found).__name__}")
-    except (ValueError, RecursionError) as error:
+        if name == RESULT_FILE:
+            {probe: float(metrics["top1"]) for probe, metrics in found["probes"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: delete it and run the same command again") from error
     return found
 
@@ -194,7 +196,10 @@ def _notes(plan: Plan) -> list[str]:
         own = METHODS[variant.method].optimizer if variant.method in METHODS else None
         if own is not None:
             rate = f"{own.name}, rate {own.learning_rate:g}"
-            notes.append(f"{variant.name} has an optimizer of its own: {rate}, without warm-up.")
+            notes.append(
+                f"{variant.name} has an optimizer of its own, which nothing is set for: {rate}, "
+                "without warm-up."
+            )
     if settings.preset:
         preset = PRESETS[settings.preset]
         notes += [preset.note] if preset.note else []

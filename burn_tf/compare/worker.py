@@ -120,8 +120,8 @@ def reason_of(error: BaseException) -> str:
 
 
 def main() -> int:
-    """Do the job on stdin; 0 when its result is written."""
-    follow_parent()
+    """Do the job on stdin for the process of this number; 0 when its result is written."""
+    follow_parent(int(sys.argv[1]))
     job: Job = pickle.load(sys.stdin.buffer)
     try:
         work(job)

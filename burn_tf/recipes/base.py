@@ -141,6 +141,11 @@ class Recipe:
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("optimizer.name", self.optimizer.name, OPTIMIZERS)
         check_range("optimizer.learning_rate", self.optimizer.learning_rate, low=0.0)
+        check_range(
+            "optimizer.momentum", self.optimizer.momentum, low=0.0, high=1.0, high_open=True
+        )
+        check_range("optimizer.weight_decay", self.optimizer.weight_decay, low=0.0)
+        check_range("optimizer.warmup_epochs", self.optimizer.warmup_epochs, low=0.0)
         check_range("optimizer.exempt_rate", self.optimizer.exempt_rate, low=0.0)
         if self.optimizer.exempt_rate != 1.0 and self.optimizer.name != "lars":
             raise UserError(
@@ -177,12 +182,14 @@ class Recipe:
 
 
 def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
-    """The recipe with `key=value` settings applied; keys are dotted: `optimizer.name=lars`.
+    """The recipe with `key=value` settings applied at once; keys are dotted, as in
+    `optimizer.name=lars`.
 
     Raises:
         UserError: for a setting without "=", an unknown key (the nearest is named) or a value of
             the wrong type.
     """
+    changes: dict[str, Any] = {}
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator:
@@ -190,8 +197,12 @@ def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         known = [name for name in setting_keys(recipe) if name != "name"]
         if key.strip() not in known:
             raise UserError(f"unknown key {key.strip()!r} in the recipe.{_suggest(key, known)}")
-        recipe = _replace(recipe, key.strip().split("."), text.strip(), key.strip())
-    return recipe
+        *groups, last = key.strip().split(".")
+        config, group = recipe, changes
+        for name in groups:
+            config, group = getattr(config, name), group.setdefault(name, {})
+        group[last] = _parse(typing.get_type_hints(type(config))[last], text.strip(), key.strip())
+    return _changed(recipe, changes)
 
 
 def setting_keys(config: Any, prefix: str = "") -> list[str]:
@@ -206,13 +217,13 @@ def setting_keys(config: Any, prefix: str = "") -> list[str]:
     return keys
 
 
-def _replace(config: Any, path: list[str], text: str, key: str) -> Any:
-    head, *rest = path
-    if rest:
-        inner = _replace(getattr(config, head), rest, text, key)
-        return dataclasses.replace(config, **{head: inner})
-    kind = typing.get_type_hints(type(config))[head]
-    return dataclasses.replace(config, **{head: _parse(kind, text, key)})
+def _changed(config: Any, changes: dict[str, Any]) -> Any:
+    """All changes at once: some are right together alone."""
+    values = {
+        name: _changed(getattr(config, name), value) if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    return dataclasses.replace(config, **values)
 
 
 def _suggest(key: str, known: Sequence[str]) -> str:

@@ -34,13 +34,14 @@ class MetricsLog(tf.keras.callbacks.Callback):
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_bytes().splitlines():
             try:
                 entry = json.loads(line)
-            except json.JSONDecodeError:
+                keep = entry["stage"] != self.stage or entry["step"] <= step
+            except (KeyError, TypeError, ValueError, RecursionError):
                 continue
-            if entry["stage"] != self.stage or entry["step"] <= step:
-                kept.append(line + "\n")
+            if keep:
+                kept.append(line.decode() + "\n")
         atomic_write(self.path, "".join(kept))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

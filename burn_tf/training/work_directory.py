@@ -36,7 +36,7 @@ def claim(folder: Path, wanted: Any) -> None:
         return
     try:
         found = json.loads(record.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{record} is damaged: delete it, or use another work directory") from error
     if isinstance(found, dict) and "teacher" not in found:
         # Of a run that knows its teacher by its path alone.

@@ -51,6 +51,9 @@ def test_the_log_measures_every_output_in_inference_mode() -> None:
     for batch in range(7):
         log.on_train_batch_end(batch)
     assert log.updates == [1, 3, 6]
+    for _ in range(2):
+        log.on_train_end()
+    assert log.updates == [1, 3, 6, 7]
     features = model.backbone(images)
     projections = model.projector(features)
     outputs = {

@@ -37,6 +37,16 @@ def test_mistakes(
     assert not work.exists()
 
 
+@pytest.mark.parametrize("name", ["json", "html"])
+def test_a_file_in_the_comparisons_own_folder(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*WORDS, "--methods=byol", f"--workdir={tmp_path}", f"--{name}={tmp_path}/table.json"]
+    assert main(["compare", *words]) == 2
+    assert f"`{name}` must not be inside --workdir" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_table_files_and_exit_code(
     fails: bool,

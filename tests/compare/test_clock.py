@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from burn_tf._checks import UserError
 from burn_tf.compare.clock import RunClock, peak_memory, read_clock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +74,10 @@ def test_peak_is_that_of_the_process_alone(alone: tuple[str, dict[str, str]]) ->
 def test_a_worker_ends_with_its_parent(alone: tuple[str, dict[str, str]]) -> None:
     """A grandchild that follows its parent is gone soon after the parent was killed."""
     code, environment = alone
-    child = f"{code}clock.follow_parent(0.05)\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
+    child = (
+        f"{code}clock.follow_parent(os.getppid(), 0.05)\n"
+        "print(os.getpid(), flush=True)\ntime.sleep(60)"
+    )
     parent = (
         "import subprocess, sys, time\n"
         "subprocess.Popen([sys.executable, '-c', sys.argv[1]])\ntime.sleep(60)"
@@ -87,6 +91,23 @@ def test_a_worker_ends_with_its_parent(alone: tuple[str, dict[str, str]]) -> Non
         process.kill()
         process.wait()
         assert _ends(pid)
+
+
+def test_a_worker_whose_parent_is_gone_does_not_begin(alone: tuple[str, dict[str, str]]) -> None:
+    """It took that long to import TensorFlow, and has been handed to another process."""
+    code, environment = alone
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    code += f"clock.follow_parent({gone.pid})\nprint('at work')"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert done.returncode == 1 and done.stdout == b""
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"{}", b"[1]", b'{"seconds": "x", "peak_bytes": 1}'])
+def test_a_damaged_clock(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "clock.json").write_bytes(text)
+    with pytest.raises(UserError, match=r"clock\.json is damaged: delete it"):
+        read_clock(tmp_path)
 
 
 def _ends(pid: int) -> bool:

@@ -173,6 +173,26 @@ def test_the_users_teacher_may_be_moved_and_not_exchanged(
         compared(fake(), methods=("burn",), teacher=first)
 
 
+def test_methods_are_added_beside_a_teacher(compared: Make, fake: Any, tmp_path: Path) -> None:
+    teacher = saved_teacher(tmp_path)
+    compared(fake(), methods=("byol",)).run()
+    with pytest.raises(UserError, match="`teacher` must be left out where no row learns"):
+        compared(fake(), methods=("byol",), teacher=teacher)
+    compared(fake(), methods=("burn",), teacher=teacher).run()
+    with pytest.raises(UserError, match="give the same --teacher again"):
+        compared(fake(), methods=("swav",))
+    rows = compared(fake(), methods=("swav",), teacher=teacher).run()["rows"]
+    assert [row["row"] for row in rows if row["finished"]] == ["byol", "burn", "swav"]
+
+
+def test_a_teacher_comes_too_late_for_rows_that_trained_theirs(
+    compared: Make, fake: Any, tmp_path: Path
+) -> None:
+    compared(fake(), methods=("burn",)).run()
+    with pytest.raises(UserError, match=r"another comparison \(differs in teacher\)"):
+        compared(fake(), methods=("burn",), teacher=saved_teacher(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [

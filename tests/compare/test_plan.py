@@ -109,7 +109,20 @@ def test_a_teacher_of_the_users_is_no_classifier(small: Make, tmp_path: Path) ->
     assert [run.row for run in plan.runs] == ["classifier", *methods]
     for alone in (("supervised_classifier",), ("byol", "raw_pixels")):
         with pytest.raises(UserError, match="`teacher` must be left out where no row learns"):
-            Plan(small(methods=alone, teacher=file), tmp_path)
+            Plan(small(methods=alone, teacher=file), tmp_path).check_teacher_is_used()
+
+
+def test_an_optimizer_that_no_row_would_take(small: Make, tmp_path: Path) -> None:
+    given = ("optimizer.learning_rate=0.5",)
+    for methods in (("moco_v2_tuned",), ("untrained", "raw_pixels")):
+        with pytest.raises(UserError, match="takes no optimizer where every row has its own"):
+            Plan(small(methods=methods, overrides=given), tmp_path)
+    Plan(small(methods=("moco_v2", "moco_v2_tuned"), overrides=given), tmp_path)
+
+
+def test_images_that_miss_a_class(small: Make, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"same classes.*; more `images` may have all classes"):
+        Plan(small(methods=("byol",), images=5), tmp_path)
 
 
 def test_a_teacher_that_cannot_teach_is_refused_before_any_row(small: Make, tmp_path: Path) -> None:

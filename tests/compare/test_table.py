@@ -85,7 +85,8 @@ def test_an_optimizer_of_its_own_is_said(compared: Make, fake: Any) -> None:
     notes = compared(fake(), methods=("moco_v2", "moco_v2_tuned")).run()["notes"]
     said = [note for note in notes if "optimizer of its own" in note]
     assert said == [
-        "moco_v2_tuned has an optimizer of its own: adam, rate 0.0003, without warm-up."
+        "moco_v2_tuned has an optimizer of its own, which nothing is set for: adam, rate 0.0003, "
+        "without warm-up."
     ]
 
 

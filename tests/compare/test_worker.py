@@ -85,7 +85,8 @@ def test_a_failure_is_kept(
     job = job_of(small(methods=("byol",)), tmp_path)
     job.run.folder.mkdir(parents=True)
     (job.run.folder / "run.json").write_text("{}")
-    monkeypatch.setattr(worker, "follow_parent", lambda: None)
+    monkeypatch.setattr(worker, "follow_parent", lambda parent: None)
+    monkeypatch.setattr(sys, "argv", ["worker", "1"])
     given = type("Stdin", (), {"buffer": _Bytes(pickle.dumps(job))})
     monkeypatch.setattr(sys, "stdin", given)
     assert worker.main() == 1

@@ -189,14 +189,14 @@ def test_two_processes_stop_together_and_go_on(tmp_path: Path) -> None:
             assert script.poll() is None, script.communicate()
             time.sleep(0.01)
         script.send_signal(signal.SIGTERM)
-        _, err = script.communicate(timeout=60)
+        _, err = script.communicate(timeout=600)
     finally:
         script.kill()
     assert script.returncode == 143, err
     left = [int(step) for step in re.findall(r"^\[\d\] burn-tf: SIGTERM: .*step (\d+)", err, re.M)]
     done = json.loads(log.read_text().splitlines()[-1])["step"]
     assert left == [done, done], err
-    again = subprocess.run(words, env=environment, timeout=120, **options)
+    again = subprocess.run(words, env=environment, timeout=600, **options)
     assert again.returncode == 0, again.stderr
     assert f"[0] backbone: {tmp_path}/run/backbone.keras" in again.stdout
     steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]

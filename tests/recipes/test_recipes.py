@@ -207,6 +207,9 @@ def test_settings_are_typed() -> None:
         ("optimizer.weight_decay=nan", "`optimizer.weight_decay` must be a finite number"),
         ("backbone.width=1e400", "`backbone.width` must be a finite number. Received: '1e400'"),
         ("epochs=0", "`epochs` must be a whole number"),
+        ("optimizer.momentum=2", r"`optimizer.momentum` must be a number .* Received: 2"),
+        ("optimizer.weight_decay=-3", "`optimizer.weight_decay` must be a number"),
+        ("optimizer.warmup_epochs=-1", "`optimizer.warmup_epochs` must be a number"),
         ("batch_size=1", "`batch_size` must be a whole number with 2"),
         ("precision=float64", "`precision` must be one of"),
         ("optimizer.name=adma", "Did you mean 'adam'"),
@@ -218,6 +221,18 @@ def test_settings_are_typed() -> None:
 def test_bad_settings(setting: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         override(get_recipe("burn_digits"), [setting])
+
+
+def test_the_order_of_settings_does_not_matter() -> None:
+    recipe = get_recipe("byol_digits")
+    settings = ["optimizer.exempt_rate=0.5", "optimizer.name=lars", "epochs=3"]
+    changed = override(recipe, settings)
+    assert changed == override(recipe, settings[::-1])
+    assert (changed.optimizer.exempt_rate, changed.optimizer.name, changed.epochs) == (
+        0.5, "lars", 3,
+    )  # fmt: skip
+    back = ["optimizer.name=adam", "optimizer.exempt_rate=1"]
+    assert override(get_recipe("barlow_twins_imagenet"), back).optimizer.name == "adam"
 
 
 def test_unknown_recipe() -> None:

@@ -25,8 +25,8 @@ def test_lines_and_restart(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         log.model.update_step.assign(step)
         log.on_train_batch_end(step - 1, {"loss": 1 / 3, "worst_variable": 4.0})
-    with open(path, "a") as file:
-        file.write('{"stage": "stage2", "st')
+    with open(path, "ab") as file:
+        file.write(b'\xff\n[1]\n{"stage": "stage2"}\n{"stage": "stage2", "st')
     log.drop_after(2)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["stage"], line["step"]) for line in lines] == [

@@ -384,9 +384,10 @@ def test_other_configuration_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     run(recipe, tmp_path)
     with pytest.raises(UserError, match=r"differs in recipe\.optimizer\.learning_rate\)"):
         run(override(recipe, ["optimizer.learning_rate=0.5"]), tmp_path)
-    (tmp_path / "run.json").write_text('{"recipe": ')
-    with pytest.raises(UserError, match="is damaged"):
-        run(recipe, tmp_path)
+    for damage in (b'{"recipe": ', b"\xff", b"[" * 100_000):
+        (tmp_path / "run.json").write_bytes(damage)
+        with pytest.raises(UserError, match="is damaged"):
+            run(recipe, tmp_path)
 
 
 def test_missing_teacher(tmp_path: Path) -> None:

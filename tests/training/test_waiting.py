@@ -86,7 +86,7 @@ def test_a_slow_source(tmp_path: Path, eager: bool) -> None:
     turn = Turn()
     method = barlow_twins(run_eagerly=eager)
     waits, share = logged(method, views(turn.updated), tmp_path, turn)
-    assert min(waits) > PAUSE / 2
+    assert statistics.median(waits) > PAUSE / 2
     # Beside the pauses there are the updates, which take long without a graph and on busy machines.
     assert (0.02 if eager else 0.1) < share <= 1.01
 
