@@ -6,7 +6,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from burn_tf._checks import UserError, check_choice, check_integer, check_range, nearest
@@ -15,6 +15,7 @@ from burn_tf.recipes.options import MethodOptions
 OPTIMIZERS = ("adam", "lars", "sgd")
 # `burn_tf.schedules.SCALING_RULES`, without TensorFlow.
 SCALE_RULES = ("linear", "sqrt")
+_RESNETS = ("resnet18", "resnet50")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -181,13 +182,38 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
+_Condition = tuple[Callable[[Recipe], bool], str]
+_IS_RESNET: _Condition = (lambda recipe: recipe.backbone.name in _RESNETS, "a ResNet")
+_IS_REACTNET: _Condition = (lambda recipe: recipe.backbone.name not in _RESNETS, "a ReActNet")
+_IS_MULTICROP: _Condition = (lambda recipe: recipe.views.local_views > 0, "views.local_views")
+# What not every recipe reads, when it does, and how that is called.
+_READ: dict[str, _Condition] = {
+    "backbone.small_image_stem": _IS_RESNET,
+    "backbone.stem_strides": _IS_REACTNET,
+    "backbone.pad_values": _IS_REACTNET,
+    "backbone.estimator": _IS_REACTNET,
+    "backbone.embedding_units": _IS_REACTNET,
+    "optimizer.momentum": (
+        lambda recipe: recipe.optimizer.name in ("lars", "sgd"),
+        "optimizer.name=sgd or lars",
+    ),
+    "optimizer.scale_rule": (
+        lambda recipe: recipe.optimizer.scale_rate,
+        "optimizer.scale_rate=true",
+    ),
+    "teacher": (lambda recipe: bool(recipe.method.teacher), "a method that learns from a teacher"),
+    "views.local_size": _IS_MULTICROP,
+    "views.local_policy": _IS_MULTICROP,
+}
+
+
 def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """The recipe with `key=value` settings applied at once; keys are dotted, as in
     `optimizer.name=lars`.
 
     Raises:
-        UserError: for a setting without "=", an unknown key (the nearest is named) or a value of
-            the wrong type.
+        UserError: for a setting without "=", an unknown key (the nearest is named), a value of the
+            wrong type, or a setting that the recipe does not read then.
     """
     changes: dict[str, Any] = {}
     for setting in settings:
@@ -202,7 +228,21 @@ def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         for name in groups:
             config, group = getattr(config, name), group.setdefault(name, {})
         group[last] = _parse(typing.get_type_hints(type(config))[last], text.strip(), key.strip())
-    return _changed(recipe, changes)
+    recipe = _changed(recipe, changes)
+    for setting in settings:
+        _check_read(recipe, setting)
+    return recipe
+
+
+def _check_read(recipe: Recipe, setting: str) -> None:
+    """Raise for a setting that would do nothing."""
+    given = setting.partition("=")[0].strip()
+    for key, (is_read, where) in _READ.items():
+        if (given == key or given.startswith(f"{key}.")) and not is_read(recipe):
+            raise UserError(
+                f"`--set` takes {key} only with {where}, else nothing reads it. "
+                f"Received: {setting!r}"
+            )
 
 
 def setting_keys(config: Any, prefix: str = "") -> list[str]:

@@ -223,6 +223,29 @@ def test_bad_settings(setting: str, message: str) -> None:
         override(get_recipe("burn_digits"), [setting])
 
 
+@pytest.mark.parametrize(
+    ("recipe", "setting", "cure"),
+    [
+        ("byol_digits", "optimizer.momentum=0.7", "optimizer.name=sgd"),
+        ("byol_digits", "optimizer.scale_rule=sqrt", "optimizer.scale_rate=true"),
+        ("byol_digits", "backbone.small_image_stem=true", "backbone.name=resnet18"),
+        ("byol_imagenet", "backbone.pad_values=0", "backbone.name=reactnet_a"),
+        ("byol_digits", "views.local_size=8", "views.local_views=2"),
+        ("byol_digits", "views.local_policy = digits", "views.local_views=2"),
+    ],
+)
+def test_a_setting_that_nothing_reads(recipe: str, setting: str, cure: str) -> None:
+    key = setting.partition("=")[0].strip()
+    with pytest.raises(UserError, match=f"takes {key} only with .* nothing reads it"):
+        override(get_recipe(recipe), [setting])
+    override(get_recipe(recipe), [setting, cure])
+
+
+def test_a_teacher_for_a_method_without_one() -> None:
+    with pytest.raises(UserError, match="only with a method that learns from a teacher"):
+        override(get_recipe("msbreg_digits"), ["teacher=byol_digits"])
+
+
 def test_the_order_of_settings_does_not_matter() -> None:
     recipe = get_recipe("byol_digits")
     settings = ["optimizer.exempt_rate=0.5", "optimizer.name=lars", "epochs=3"]
