@@ -40,8 +40,8 @@ def read_clock(folder: Path) -> dict[str, float]:
         return {"seconds": 0.0, "peak_bytes": 0}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: float(found[name]) for name in ("seconds", "peak_bytes")}
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        return {"seconds": float(found["seconds"]), "peak_bytes": int(found["peak_bytes"])}
+    except (KeyError, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: delete it and run the same command again") from error
 
 

@@ -19,7 +19,7 @@ from burn_tf.evaluation import EvaluationData, get_protocol
 from burn_tf.evaluation.splits import check_labels
 from burn_tf.methods.base import feature_dim
 from burn_tf.recipes import Recipe, get_recipe, override
-from burn_tf.recipes.base import Network, Teacher
+from burn_tf.recipes.base import FLOAT_BACKBONES, Network, Teacher
 from burn_tf.recipes.options import SupervisedOptions
 from burn_tf.training.building import build_backbone
 from burn_tf.training.model_files import load_backbone, network_digests
@@ -161,14 +161,14 @@ class Plan:
         preset = PRESETS[self.settings.preset].backbone if self.settings.preset else None
         name = self.settings.backbone or preset or base.backbone.name
         network = base.backbone
-        if name.startswith("resnet"):
+        if name in FLOAT_BACKBONES:
             network = get_recipe(_teacher_name(base)).backbone
         width = network.width if self.settings.width is None else self.settings.width
         return dataclasses.replace(network, name=name, width=width)
 
     def _stages(self, variant: Variant) -> tuple[str, ...]:
         """What is binary in each of a row's stages."""
-        is_float = self.base.backbone.name.startswith("resnet")
+        is_float = self.base.backbone.name in FLOAT_BACKBONES
         asked = self.settings.stages
         if variant.stages is not None:
             if asked is not None:

@@ -15,7 +15,8 @@ from burn_tf.recipes.options import MethodOptions
 OPTIMIZERS = ("adam", "lars", "sgd")
 # `burn_tf.schedules.SCALING_RULES`, without TensorFlow.
 SCALE_RULES = ("linear", "sqrt")
-_RESNETS = ("resnet18", "resnet50")
+# The float ones of `burn_tf.training.building.BACKBONES`, likewise.
+FLOAT_BACKBONES = ("resnet18", "resnet50")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -183,8 +184,8 @@ class Recipe:
 
 
 _Condition = tuple[Callable[[Recipe], bool], str]
-_IS_RESNET: _Condition = (lambda recipe: recipe.backbone.name in _RESNETS, "a ResNet")
-_IS_REACTNET: _Condition = (lambda recipe: recipe.backbone.name not in _RESNETS, "a ReActNet")
+_IS_RESNET: _Condition = (lambda recipe: recipe.backbone.name in FLOAT_BACKBONES, "a ResNet")
+_IS_REACTNET: _Condition = (lambda recipe: not _IS_RESNET[0](recipe), "a ReActNet")
 _IS_MULTICROP: _Condition = (lambda recipe: recipe.views.local_views > 0, "views.local_views")
 # What not every recipe reads, when it does, and how that is called.
 _READ: dict[str, _Condition] = {
@@ -208,8 +209,7 @@ _READ: dict[str, _Condition] = {
 
 
 def override(recipe: Recipe, settings: Sequence[str]) -> Recipe:
-    """The recipe with `key=value` settings applied at once; keys are dotted, as in
-    `optimizer.name=lars`.
+    """The recipe with all `key=value` settings applied; keys are dotted: `optimizer.name=lars`.
 
     Raises:
         UserError: for a setting without "=", an unknown key (the nearest is named), a value of the

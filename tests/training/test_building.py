@@ -10,7 +10,8 @@ from burn_tf import layers, methods
 from burn_tf._checks import UserError
 from burn_tf.optimizers import LARS, FusedAdam
 from burn_tf.recipes import get_recipe, override
-from burn_tf.training import build_backbone, build_method, build_optimizer
+from burn_tf.recipes.base import FLOAT_BACKBONES
+from burn_tf.training import build_backbone, build_method, build_optimizer, building
 
 
 def test_backbone_follows_the_recipe() -> None:
@@ -29,6 +30,10 @@ def test_float_network_has_no_binary_stage() -> None:
     recipe = get_recipe("msbreg_digits")
     with pytest.raises(UserError, match="resnet18 is a float network"):
         build_backbone(recipe.backbone, 16, "both")
+
+
+def test_the_float_backbones_are_known_without_tensorflow() -> None:
+    assert set(FLOAT_BACKBONES) == set(building._RESNETS) < set(building.BACKBONES)
 
 
 def test_unknown_backbone() -> None:
